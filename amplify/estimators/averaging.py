@@ -1,0 +1,135 @@
+"""Averaging amplification: how many true events fix integrals over regions as well as the generated sample does (arXiv:2509.08048).
+
+Arrays in, estimate out: nothing here knows what a generator is. Formulas from method.md section 2.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+from scipy.stats import chi2
+
+from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
+from amplify.types import AveragingEstimate, Holdout, Interval, Status
+
+MIN_EVENTS = 10.0  # fewer expected training or generated events in a region, or fewer outside, say nothing
+
+
+def averaging_amplification(
+    integral: Float[ArrayLike, "member region"],
+    *,
+    n_train: int,
+    n_gen: int | Float[ArrayLike, "*#member #region"] | None = None,
+    holdout: Holdout | None = None,
+    level: float = 0.68,
+    pull_limit: float = 3.0,
+) -> AveragingEstimate:
+    """Amplification of region integrals, n_equiv = I (1 - I) / sigma_model^2 (arXiv:2509.08048, method.md section 2).
+
+    sigma_model^2 is the spread between members less the noise I (1 - I) / n_gen of their finite samples. Its interval comes from chi^2 with
+    M - 1 degrees of freedom for the sum of both. The answer is about one member: the typical training, not the network in hand and not the ensemble mean.
+    The spread is precision only; a bias common to all members shows in the holdout alone.
+
+    Args:
+        integral: fraction of each member's generated events in each region.
+        n_train: training events of each member.
+        n_gen: generated events per member, or numbers of equally noisy unweighted events [member, region]; None for integrals without noise
+            (n_gen -> infinity, Sobol latents).
+        holdout: fractions of independent true events in the regions.
+        level: confidence level of the intervals, central.
+        pull_limit: |pull| above which a region is marked biased; at 3, one unbiased region in 370 is.
+    Raises:
+        NeedsMembersError: fewer than two members.
+        EmptyRegionError: a region without any event.
+        InputError: numbers outside their range, shapes that do not fit.
+
+    Returned arrays are [region]. A region is a LOWER_LIMIT where the noise allows sigma_model = 0 within the level, UNRESOLVED where the noise exceeds the
+    spread (generate more events per member) or fewer than 10 events decide, BIASED where the holdout contradicts the members.
+    """
+    integral, noise_n = _checked(integral, n_train, n_gen, level)
+    members = integral.shape[0]
+    mean = integral.mean(axis=0)
+    binomial = mean * (1 - mean)
+    noise = (integral * (1 - integral) / noise_n).mean(axis=0)
+
+    total = integral.var(axis=0, ddof=1)
+    low_quantile, high_quantile = chi2.ppf([(1 - level) / 2, (1 + level) / 2], members - 1)
+    variance = Interval(total - noise, (members - 1) * total / high_quantile - noise, (members - 1) * total / low_quantile - noise)
+    n_equiv = _equivalent(binomial, variance)
+    pull, bias_squared = _compare(mean, binomial, variance.value, holdout)
+    with_bias = _equivalent(binomial, Interval(*(jnp.maximum(v, 0.0) + bias_squared for v in variance)))
+    n_equiv_bias_aware = Interval(jnp.where(jnp.isnan(n_equiv.value) & (bias_squared == 0), jnp.nan, with_bias.value), with_bias.low, with_bias.high)
+
+    status = _status(mean, variance, pull, n_train, noise_n, pull_limit)
+    biased = status == Status.BIASED
+    quoted = Interval(*(jnp.where(biased, aware, plain) for aware, plain in zip(n_equiv_bias_aware, n_equiv, strict=True)))
+    return AveragingEstimate(
+        integral=mean,
+        sigma_stat=jnp.sqrt(noise),
+        sigma_model=Interval(*(jnp.sqrt(jnp.where(v > 0, v, fallback)) for v, fallback in zip(variance, (jnp.nan, 0.0, 0.0), strict=True))),
+        n_equiv=n_equiv,
+        n_equiv_at_n_gen=binomial / total,
+        pull=pull,
+        bias=jnp.sqrt(bias_squared),
+        n_equiv_bias_aware=n_equiv_bias_aware,
+        factor=Interval(*(n / n_train for n in quoted)),
+        status=status,
+    )
+
+
+def _equivalent(binomial: Array, variance: Interval) -> Interval:
+    """n_equiv = I (1 - I) / variance; a variance that may be zero leaves n_equiv without an upper end."""
+    value = jnp.where(variance.value > 0, binomial / variance.value, jnp.nan)
+    low = jnp.where(variance.high > 0, binomial / variance.high, 0.0)
+    high = jnp.where(variance.low > 0, binomial / variance.low, jnp.inf)
+    return Interval(value, low, high)
+
+
+def _compare(mean: Array, binomial: Array, variance: Array, holdout: Holdout | None) -> tuple[Array, Array]:
+    """Pull of the holdout, and the squared bias that is left after its expected error: b^2 = max(0, (I_holdout - I)^2 - var)."""
+    if holdout is None:
+        return jnp.full_like(mean, jnp.nan), jnp.zeros_like(mean)
+    difference = jnp.asarray(holdout.integral) - mean
+    expected = jnp.maximum(variance, 0.0) + binomial / jnp.asarray(holdout.n)
+    return difference / jnp.sqrt(expected), jnp.maximum(difference**2 - expected, 0.0)
+
+
+def _status(mean: Array, variance: Interval, pull: Array, n_train: int, noise_n: Array, pull_limit: float) -> Array:
+    rare = jnp.minimum(mean, 1 - mean)
+    few = (rare * n_train < MIN_EVENTS) | (rare * noise_n.min(axis=0) < MIN_EVENTS)
+    status = jnp.where(variance.low > 0, Status.RESOLVED, Status.LOWER_LIMIT)
+    status = jnp.where(variance.value > 0, status, Status.UNRESOLVED)
+    status = jnp.where(jnp.abs(pull) > pull_limit, Status.BIASED, status)  # nan, without a holdout, is not above
+    return jnp.where(few, Status.UNRESOLVED, status).astype(jnp.int32)
+
+
+def _checked(integral: ArrayLike, n_train: int, n_gen: ArrayLike | None, level: float) -> tuple[Array, Array]:
+    """The integrals, and the events per member that decide their noise [member or 1, region or 1]."""
+    values = jnp.asarray(integral, float)
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise InputError("integral", "shape [member, region]", str(values.shape), "one row per member, one column per region")
+    if values.shape[0] < 2:
+        raise NeedsMembersError("members", "at least 2, better 8 or more", str(values.shape[0]), "train again on bootstrap samples of the training events")
+    if n_train < 1:
+        raise InputError("n_train", "at least 1", str(n_train), "give the number of training events of one member")
+    if not 0 < level < 1:
+        raise InputError("level", "between 0 and 1", str(level), "0.68 is usual")
+    noise_n = jnp.atleast_2d(jnp.asarray(jnp.inf if n_gen is None else n_gen, float))
+    if noise_n.shape[0] not in (1, values.shape[0]) or noise_n.shape[1] not in (1, values.shape[1]):
+        raise InputError("n_gen", f"a number or shape {values.shape}", str(noise_n.shape), "give the generated events per member")
+    _check_values(values, noise_n)
+    return values, noise_n
+
+
+def _check_values(values: Array, noise_n: Array) -> None:
+    """What only concrete numbers can tell; under jit the caller has to know."""
+    try:
+        inside, events = np.asarray(values), np.asarray(noise_n)
+    except Exception:  # a tracer has no values
+        return
+    if not ((inside >= 0) & (inside <= 1)).all():
+        raise InputError("integral", "fractions between 0 and 1", f"{inside.min():g} to {inside.max():g}", "divide by the sum of weights")
+    if not (events > 0).all():
+        raise InputError("n_gen", "above zero", f"{events.min():g}", "give the generated events per member")
+    empty = np.flatnonzero((inside == 0).all(axis=0))
+    if len(empty):
+        raise EmptyRegionError(f"region {', '.join(map(str, empty))}", "events of at least one member inside", "none", "widen the region or remove it")

@@ -1,0 +1,1 @@
+"""The only Flax Linen code: networks, as `init` and `apply`."""

@@ -1,0 +1,87 @@
+"""The types that rooms hand to one another: NamedTuples, and so pytrees that pass through jit, vmap and shard_map."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+
+Params = Any  # a pytree of arrays
+
+
+class Generator(NamedTuple):
+    """A trainable density as pure functions; its settings are closed over, so close over the Generator itself, never pass it through jit.
+
+    Attributes:
+        init: key -> params.
+        loss: (params, key, x [n, dim], weight [n]) -> scalar; the key serves dropout.
+        sample: (params, latent [n, dim]) -> x [n, dim]; latents are uniform in the open unit cube, so that Monte Carlo and Sobol share it.
+        log_prob: (params, x [n, dim]) -> [n], or None where the density is not known.
+        dim: dimension of x and of the latents.
+    """
+
+    init: Callable[[PRNGKeyArray], Params]
+    loss: Callable[[Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]]
+    sample: Callable[[Params, Float[Array, "n dim"]], Float[Array, "n dim"]]
+    log_prob: Callable[[Params, Float[Array, "n dim"]], Float[Array, " n"]] | None
+    dim: int
+
+
+class Samples(NamedTuple):
+    """Generated events of every member: JAX models, a user's callable and files on disk meet here."""
+
+    x: Float[Array, "member event dim"]
+    weight: Float[Array, "member event"] | None = None
+
+
+class Interval(NamedTuple):
+    """A value with the ends of its confidence interval; an end that data do not limit is infinite."""
+
+    value: Float[Array, "..."]
+    low: Float[Array, "..."]
+    high: Float[Array, "..."]
+
+
+class Status(IntEnum):
+    """How an estimate may be read."""
+
+    RESOLVED = 0  # value and both ends of the interval are finite
+    LOWER_LIMIT = 1  # n_equiv is known to exceed `low`; no upper end
+    UPPER_LIMIT = 2  # n_equiv is known to stay below `high`
+    BIASED = 3  # the holdout contradicts the spread of the members
+    UNRESOLVED = 4  # too few events to say anything
+
+
+class AveragingEstimate(NamedTuple):
+    """Averaging amplification per region (method.md section 2). All arrays are [region].
+
+    Attributes:
+        integral: mean over members of the fraction of events inside.
+        sigma_stat: noise of one member's finite generated sample, sqrt(mean I (1 - I) / n_gen).
+        sigma_model: what training on n_train events left wrong, noise subtracted; nan where the noise exceeds the spread.
+        n_equiv: true events worth the generated sample as n_gen -> infinity, from the spread between members alone.
+        n_equiv_at_n_gen: the same for the n_gen events that were generated, I (1 - I) / (sigma_model^2 + sigma_stat^2).
+        pull: (I_holdout - integral) / its expected error; nan without a holdout.
+        bias: sqrt(b^2), the part of that difference which errors do not explain; 0 without a holdout.
+        n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2).
+        factor: amplification G = n_equiv / n_train of the quoted n_equiv: bias-aware where the status is BIASED, else from the spread.
+        status: a Status per region.
+    """
+
+    integral: Float[Array, " region"]
+    sigma_stat: Float[Array, " region"]
+    sigma_model: Interval
+    n_equiv: Interval
+    n_equiv_at_n_gen: Float[Array, " region"]
+    pull: Float[Array, " region"]
+    bias: Float[Array, " region"]
+    n_equiv_bias_aware: Interval
+    factor: Interval
+    status: Int[Array, " region"]
+
+
+class Holdout(NamedTuple):
+    """Fractions of independent true events in the regions, and how many events (effective ones, for weights) they come from."""
+
+    integral: Float[ArrayLike, " region"]
+    n: Float[ArrayLike, "*#region"] | int

@@ -1,0 +1,1 @@
+"""Recorded studies: a frozen config and a main each, `python -m experiments.ring --help`."""
