@@ -127,11 +127,14 @@ class Report:
         page(self.results, self.out)
 
 
+COMMANDS = {"demo": Demo, "averaging": Averaging, "ttbar": Ttbar, "report": Report}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command `amplify`."""
     commands = tyro.extras.SubcommandApp()
-    for command in (Demo, Averaging, Ttbar, Report):
-        commands.command(command, name=command.__name__.lower())
+    for name, command in COMMANDS.items():
+        commands.command(command, name=name)
     try:
         _parse(commands, sys.argv[1:] if arguments is None else arguments).run()
     except AmplifyError as error:
@@ -151,8 +154,8 @@ def _parse(commands: tyro.extras.SubcommandApp, arguments: list[str]) -> Demo | 
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        words = " ".join(re.sub(r"[^\x20-\x7e]|\x1b\[[0-9;]*m|─+", " ", box.getvalue()).replace("|", " ").split())
-        help_for = f"amplify {arguments[0]} --help" if arguments and not arguments[0].startswith("-") else "amplify --help"
+        words = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]|[-|+]{3,}|[|]", " ", box.getvalue()).split())
+        help_for = f"amplify {arguments[0]} --help" if arguments and arguments[0] in COMMANDS else "amplify --help"
         _fail(f"arguments: expected what {help_for} lists, got: {words[:300]}")
         raise
 

@@ -127,17 +127,9 @@ def to_helicity(p: Momentum) -> Any:
 def from_helicity(u: Any) -> Momentum:
     """Six massless partons [event, 6, 4] in GeV from HELICITY_COORDINATES [event, 17]; the top flies at azimuth 0. Inverse of `to_helicity`."""
     xp = _np(u)
-    pt_t, y_mean, y_difference = xp.exp(u[..., 0]), u[..., 3], u[..., 4]
-    px_tt, py_tt = (_PT_TT_SCALE_GEV * xp.sinh(u[..., i]) for i in (1, 2))
-    transverse = ((pt_t, xp.zeros_like(pt_t)), (px_tt - pt_t, py_tt))
-    rapidities = (y_mean + y_difference / 2, y_mean - y_difference / 2)
     partons = []
-    for k, ((px, py), y) in enumerate(zip(transverse, rapidities, strict=True)):
-        m_w = xp.exp(u[..., 5 + 2 * k])
-        gap = xp.exp(u[..., 6 + 2 * k])
-        m_top = xp.sqrt(gap + m_w**2)
-        m_transverse = xp.sqrt(m_top**2 + px**2 + py**2)
-        top = xp.stack([m_transverse * xp.cosh(y), px, py, m_transverse * xp.sinh(y)], axis=-1)
+    for k, top in enumerate(tops_from_helicity(u)):
+        m_w, gap, m_top = xp.exp(u[..., 5 + 2 * k]), xp.exp(u[..., 6 + 2 * k]), mass(top)
         axes = _helicity_axes(top[..., 1:], _beam(top))
         w_flight = _direction(u[..., 9 + 2 * k], u[..., 13 + 2 * k], axes)
         momentum = gap / (2 * m_top)
@@ -148,6 +140,18 @@ def from_helicity(u: Any) -> Momentum:
         q1, q2 = (boost_from_rest(boost_from_rest(q, w_in_top), top) for q in quarks)
         partons += [boost_from_rest(b_in_top, top), q1, q2]
     return xp.stack(partons, axis=-2)
+
+
+def tops_from_helicity(u: Any) -> tuple[Momentum, Momentum]:
+    """Top and antitop [event, 4] in GeV from HELICITY_COORDINATES [event, 17]: all that observables of the pair need."""
+    xp = _np(u)
+    pt_t, y_mean, y_difference = xp.exp(u[..., 0]), u[..., 3], u[..., 4]
+    px_tt, py_tt = (_PT_TT_SCALE_GEV * xp.sinh(u[..., i]) for i in (1, 2))
+    t, tbar = (
+        _from_rapidity(xp.exp(u[..., 6 + 2 * k]) + xp.exp(2 * u[..., 5 + 2 * k]), px, py, y)
+        for k, px, py, y in ((0, pt_t, xp.zeros_like(pt_t), y_mean + y_difference / 2), (1, px_tt - pt_t, py_tt, y_mean - y_difference / 2))
+    )
+    return t, tbar
 
 
 def rotate_beams(u: Any) -> Any:
@@ -173,6 +177,12 @@ def boost_from_rest(p: Momentum, frame: Momentum) -> Momentum:
     energy = (frame[..., 0] * p[..., 0] + _dot(frame[..., 1:], p[..., 1:])) / m
     factor = (energy + p[..., 0]) / (frame[..., 0] + m)
     return _four(energy, p[..., 1:] + factor[..., None] * frame[..., 1:])
+
+
+def _from_rapidity(mass_squared: Any, px: Any, py: Any, y: Any) -> Momentum:
+    xp = _np(px)
+    m_transverse = xp.sqrt(mass_squared + px**2 + py**2)
+    return xp.stack([m_transverse * xp.cosh(y), px, py, m_transverse * xp.sinh(y)], axis=-1)
 
 
 def _helicity_axes(flight: Any, reference: Any) -> tuple[Any, Any, Any]:

@@ -92,7 +92,7 @@ def shells(edges: Sequence[float] | np.ndarray) -> Regions:
     return bins(radius, edges, "r")
 
 
-def box(low: Sequence[float], high: Sequence[float], label: str = "box") -> Regions:
+def box(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray, label: str = "box") -> Regions:
     """The box low <= x < high in all dimensions."""
     lower, upper = np.asarray(low, float), np.asarray(high, float)
     if lower.shape != upper.shape or lower.ndim != 1 or not (lower < upper).all():

@@ -3,7 +3,8 @@
 Integrals over regions need no stored sample. `member_integrals` draws, counts and forgets chunk by chunk, so n_gen may exceed memory.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,13 +39,10 @@ def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: i
     """
     if n < 1:
         raise InputError("n", "at least 1 event", str(n), "ask for some events")
-    members = jax.tree.leaves(params)[0].shape[0]
-    draw = _sampler(generator)
-    blocks = []
-    for member in range(members):
-        one = jax.tree.map(lambda leaf, m=member: leaf[m], params)
-        blocks.append(np.concatenate([np.asarray(draw(one, u))[:k] for u, k in _latents(key, member, n, generator.dim, sobol)]))
-    return Samples(jnp.asarray(np.stack(blocks)))
+    blocks: list[list[np.ndarray]] = [[] for _ in range(jax.tree.leaves(params)[0].shape[0])]
+    for member, x in _generated(key, generator, params, n, sobol):
+        blocks[member].append(x)
+    return Samples(jnp.asarray(np.stack([np.concatenate(b) for b in blocks])))
 
 
 def member_integrals(
@@ -63,18 +61,18 @@ def member_integrals(
     Args:
         transform: from network coordinates to what the regions look at, e.g. observables; on the host.
         sobol: as in `sample_members`.
-        progress: called with (members done, members).
+        progress: called with (events done, events in all).
     """
+    if n < 1:
+        raise InputError("n", "at least 1 event", str(n), "ask for some events")
     members = jax.tree.leaves(params)[0].shape[0]
-    draw = _sampler(generator)
     counts = np.zeros((members, len(regions.labels)), np.int64)
-    for member in range(members):
-        one = jax.tree.map(lambda leaf, m=member: leaf[m], params)
-        for latent, k in _latents(key, member, n, generator.dim, sobol):
-            x = np.asarray(draw(one, latent))[:k]
-            counts[member] += np.asarray(regions.contains(x if transform is None else transform(x))).sum(axis=0)
+    blocks = [0] * members
+    for member, x in _generated(key, generator, params, n, sobol):
+        counts[member] += np.asarray(regions.contains(x if transform is None else transform(x))).sum(axis=0)
+        blocks[member] += len(x)
         if progress is not None:
-            progress(member + 1, members)
+            progress(sum(blocks), members * n)
     return Integrals(counts / n, None if sobol else n)
 
 
@@ -89,16 +87,42 @@ def uniform_latents(key: PRNGKeyArray, n: int, dim: int) -> Float[Array, "n dim"
     return jax.random.uniform(key, (n, dim)) + 2.0**-24
 
 
+def _generated(key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the devices, and each device is kept a block ahead."""
+    draw, devices = _sampler(generator), jax.devices()
+    params = jax.tree.map(np.asarray, params)  # trained members lie spread over the devices
+    members = jax.tree.leaves(params)[0].shape[0]
+    for group in range(0, members, len(devices)):
+        ahead: deque[tuple[int, Array, int]] = deque()
+        own = [
+            (member, device, jax.device_put(jax.tree.map(lambda leaf, m=member: leaf[m], params), device))
+            for member, device in zip(range(group, members), devices, strict=False)
+        ]
+        for latents in zip(*(_latents(key, member, n, generator.dim, sobol) for member, _, _ in own), strict=True):
+            for (member, device, one), (latent, keep) in zip(own, latents, strict=True):
+                ahead.append((member, draw(one, jax.device_put(latent, device)), keep))
+            while len(ahead) > len(own):
+                member, x, keep = ahead.popleft()
+                yield member, np.asarray(x)[:keep]
+        for member, x, keep in ahead:
+            yield member, np.asarray(x)[:keep]
+
+
 @lru_cache(maxsize=32)
 def _sampler(generator: Generator) -> Callable[[Params, Array], Array]:
     return jax.jit(generator.sample)
 
 
-def _latents(key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool):
+@lru_cache(maxsize=1)
+def _shared_points(seed: int, n: int, dim: int) -> np.ndarray:
+    return sobol_latents(seed, n, dim)
+
+
+def _latents(key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool) -> Iterator[tuple[Array, int]]:
     """Blocks (latent [_CHUNK or less, dim], events to keep): blocks have one size, so that the sampler compiles once."""
     size = min(n, _CHUNK)
     if sobol:
-        points = sobol_latents(int(jax.random.randint(key, (), 0, 2**31 - 1)), n, dim)
+        points = _shared_points(int(jax.random.randint(key, (), 0, 2**31 - 1)), n, dim)
     for block, start in enumerate(range(0, n, size)):
         keep = min(size, n - start)
         if sobol:

@@ -5,7 +5,7 @@ bootstrap samples of it. Run `python -m experiments.ring --preset full`.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -39,17 +39,17 @@ class Config:
     bootstrap_members: int = 6
     shells: int = 10
     sobol: int = 1 << 16  # shared latents per member
-    steps: int = 500
-    learning_rate: float = 2e-3
+    steps: tuple[int, ...] = (1_000, 2_000)  # for each n_train
+    learning_rate: tuple[float, ...] = (2e-3, 5e-3)  # for each dimension
     batch: int = 256
     seed: int = 0
 
 
 PRESETS = {
-    "smoke": Config(dims=(2,), n_train=(500,), sets=3, same_members=2, bootstrap_members=2, sobol=1 << 12, steps=40),
+    "smoke": Config(dims=(2,), n_train=(500,), sets=3, same_members=2, bootstrap_members=2, sobol=1 << 12, steps=(40,)),
     "quick": Config(dims=(2,), n_train=(1_000,), sets=8),
     "full": Config(),
-    "paper": Config(n_train=(1_000, 10_000, 100_000), sets=100, same_members=8, bootstrap_members=16, sobol=1 << 19, steps=20_000, learning_rate=1e-3),
+    "paper": Config(n_train=(1_000, 10_000, 100_000), sets=100, same_members=8, bootstrap_members=16, sobol=1 << 19, steps=(1_000, 2_000, 10_000)),
 }
 
 
@@ -65,22 +65,24 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     out = out or Path("amplify-runs") / f"ring-{preset}"
     study.claim(out, config)
     cases = {}
-    for dim in config.dims:
-        for n_train in config.n_train:
-            cases[f"d{dim}-n{n_train}"] = _case(config, dim, n_train, out)
+    for dim, learning_rate in zip(config.dims, config.learning_rate, strict=False):
+        for n_train, steps in zip(config.n_train, config.steps, strict=False):
+            training = FitConfig(steps, config.batch, learning_rate)
+            cases[f"d{dim}-n{n_train}"] = _case(config, dim, n_train, training, out)
     path = out / "results.json"
     study.record(path, f"python -m experiments.ring --preset {preset}", config, cases, [])
     print(path)
     return path
 
 
-def _case(config: Config, dim: int, n_train: int, out: Path) -> dict:
+def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path) -> dict:
     truth_model = ring.Ring(dim=dim)
-    edges = np.asarray(ring.shell_edges(truth_model, config.shells), float)
+    with jax.enable_x64(True):
+        edges = np.asarray(ring.shell_edges(truth_model, config.shells))
+        lows, highs = np.append(edges[:-1], TAIL_EDGES), np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf))
+        truth = np.asarray(ring.shell_integral(truth_model, jnp.asarray(lows), jnp.asarray(highs)))
     regions = rg.join(rg.shells(edges), *(rg.tail(rg.radius, edge, "r") for edge in TAIL_EDGES))
-    lows = jnp.asarray([*edges[:-1], *TAIL_EDGES])
-    truth = np.asarray(ring.shell_integral(truth_model, lows, jnp.asarray([*edges[1:], *[np.inf] * len(TAIL_EDGES)])), float)
-    stored = study.cached(out / "parts" / f"d{dim}-n{n_train}.npz", lambda: _train(config, truth_model, n_train, regions))
+    stored = study.cached(out / "parts" / f"d{dim}-n{n_train}.npz", lambda: _train(config, truth_model, n_train, training, regions))
     same, bootstrap = stored["same"], stored["bootstrap"]
     shells, tail = slice(0, config.shells), slice(config.shells + TAIL_EDGES.index(RADIAL_TAIL), config.shells + TAIL_EDGES.index(RADIAL_TAIL) + 1)
     c = study.calibrate(same, bootstrap, truth)
@@ -98,7 +100,7 @@ def _case(config: Config, dim: int, n_train: int, out: Path) -> dict:
     return result
 
 
-def _train(config: Config, truth: ring.Ring, n_train: int, regions: rg.Regions) -> dict[str, np.ndarray]:
+def _train(config: Config, truth: ring.Ring, n_train: int, training: FitConfig, regions: rg.Regions) -> dict[str, np.ndarray]:
     """Integrals [set, member, region] of all trained networks."""
     started = time.perf_counter()
     key_data, key_rows, key_fit, key_sample = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train), 4)
@@ -109,7 +111,6 @@ def _train(config: Config, truth: ring.Ring, n_train: int, regions: rg.Regions) 
             rows.append(s * n_train + ensemble_rows(key, n_train, members=members, resample=resample))
     rows = jnp.concatenate(rows)
     generator = coupling_flow(coordinates(x[:n_train]), FlowConfig())
-    training = FitConfig(steps=config.steps, batch=config.batch, learning_rate=config.learning_rate)
     label = f"ring d={truth.dim} n_train={n_train}"
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
         ensemble = fit_members(jax.random.split(key_fit, len(rows)), generator, x, rows, config=training, progress=bar.losses)
@@ -118,11 +119,6 @@ def _train(config: Config, truth: ring.Ring, n_train: int, regions: rg.Regions) 
     integrals = integrals.reshape(config.sets, config.same_members + config.bootstrap_members, -1)
     same, bootstrap = np.split(integrals, [config.same_members], axis=1)
     return {"same": same, "bootstrap": bootstrap, "seconds": np.asarray(time.perf_counter() - started)}
-
-
-def with_seed(config: Config, seed: int) -> Config:
-    """The same study on other events, for choosing settings."""
-    return replace(config, seed=seed)
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def _region(path: Path, label: str, cuts: Any, names: Sequence[str]) -> rg.Regio
         if not bottom < top:
             raise InputError(f"{path}: region {label}", "[low, high] with low < high", str(interval)[:80], "an empty region holds no events")
         low[names.index(column)], high[names.index(column)] = bottom, top
-    return rg.box(low, high, label)  # pyright: ignore[reportArgumentType]
+    return rg.box(low, high, label)
 
 
 def _fractions(regions: rg.Regions, selection: files.Selection) -> rg.Fractions:

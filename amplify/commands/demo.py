@@ -53,7 +53,10 @@ def demo(directory: Path, seed: int, json_to: str | None, settings: DemoSettings
     with progress_bar(f"training {len(rows)} networks") as bar:
         keys = jax.random.split(key_fit, len(rows))
         ensemble = fit_members(keys, generator, x, rows, config=FitConfig(steps=settings.steps), progress=bar.losses)
-    edges = np.asarray(ring.shell_edges(truth, settings.shells), float)
+    with jax.enable_x64(True):
+        edges = np.asarray(ring.shell_edges(truth, settings.shells))
+        low, high = jnp.asarray([*edges[:-1], settings.tail]), jnp.asarray([*edges[1:], np.inf])
+        integral = np.asarray(ring.shell_integral(truth, low, high))
     regions = rg.join(rg.shells(edges), rg.tail(rg.radius, settings.tail, "r"))
     members, independent = (jax.tree.map(lambda leaf, s=s: leaf[s], ensemble.params) for s in (slice(settings.members), slice(settings.members, None)))
     with progress_bar("integrals") as bar:
@@ -62,8 +65,6 @@ def demo(directory: Path, seed: int, json_to: str | None, settings: DemoSettings
 
     with jax.enable_x64(True):
         estimate = averaging_amplification(generated.integral, n_train=settings.n_train, n_gen=generated.n_gen)
-    low, high = jnp.asarray([*edges[:-1], settings.tail]), jnp.asarray([*edges[1:], np.inf])
-    integral = np.asarray(ring.shell_integral(truth, low, high), float)
     actual = ((exact.integral - integral) ** 2).mean(axis=0)
     results = environment("amplify demo", seed, settings._asdict())
     results["estimates"] = averaging_records(estimate, regions.labels, members=settings.members, n_train=settings.n_train, n_gen=generated.n_gen)

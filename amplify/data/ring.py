@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 
 class Ring(NamedTuple):
@@ -52,7 +52,7 @@ def _folded_quantile(ring: Ring, fraction: Float[Array, " edge"]) -> Float[Array
     """Inverse of the folded normal distribution function by bisection: 60 halvings leave nothing to round."""
     span = ring.radius + 12 * ring.width
 
-    def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Int[ArrayLike, ""], bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         middle = (low + high) / 2
         below = _folded_cdf(ring, middle) < fraction

@@ -59,7 +59,7 @@ def simulate(
         InputError: n, workers or a setting makes no sense, or `out` exists.
         MissingExtraError: Pythia is not installed.
     """
-    _check(n, out, settings, workers)
+    check(n, out, settings, workers)
     parts = out.with_name(out.name + ".parts")
     _claim(parts, settings)
     done, total, index, flow = [], 0, 0, np.zeros(len(_CUT_NAMES), int)
@@ -177,7 +177,8 @@ def _claim(parts: Path, settings: TtbarSettings) -> None:
         raise InputError(f"{parts}", f"chunks made with {mine}", note.read_text(), "remove the directory or choose another --out")
 
 
-def _check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
+def check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
+    """Raises InputError if `simulate` could not start, before anything is done or said."""
     if n < 1:
         raise InputError("--events", "at least 1", str(n), "ask for some events")
     if workers < 1:

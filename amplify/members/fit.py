@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
 from amplify.types import Generator, Params
@@ -86,7 +86,7 @@ def fit(
 
 
 def fit_members(
-    keys: PRNGKeyArray,
+    keys: Key[Array, " member"],
     generator: Generator,
     x: Float[Array, "n dim"],
     rows: Int[Array, "member n_train"],
@@ -154,12 +154,12 @@ def _compiled(generator: Generator, config: FitConfig, devices: tuple[jax.Device
 
     @jax.jit
     @partial(shared_out, in_specs=split)
-    def start(keys: PRNGKeyArray) -> _State:
+    def start(keys: Key[Array, " member"]) -> _State:
         return jax.vmap(start_one)(keys)
 
     @partial(jax.jit, donate_argnums=0)
     @partial(shared_out, in_specs=(split, split, split, whole, whole, whole))
-    def advance(state: _State, keys: PRNGKeyArray, rows: Array, x: Array, weight: Array, steps: Array) -> tuple[_State, Array]:
+    def advance(state: _State, keys: Key[Array, " member"], rows: Array, x: Array, weight: Array, steps: Array) -> tuple[_State, Array]:
         def one(member: tuple[_State, PRNGKeyArray, Array]) -> tuple[_State, Array]:
             state, key, rows = member
             return jax.lax.scan(partial(step, x, weight, rows, key), state, steps)

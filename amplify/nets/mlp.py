@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class MLP(nn.Module):
@@ -13,7 +14,7 @@ class MLP(nn.Module):
     Attributes:
         hidden: widths of the hidden layers.
         out: width of the output.
-        dropout: probability with which a hidden unit is dropped in training.
+        dropout: probability with which a hidden unit is dropped in training, rounded to 1/256.
     """
 
     hidden: Sequence[int]
@@ -24,5 +25,13 @@ class MLP(nn.Module):
     def __call__(self, x: Float[Array, "n features"], *, train: bool = False) -> Float[Array, "n out"]:
         for width in self.hidden:
             x = jax.nn.swish(nn.Dense(width)(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            if train and self.dropout > 0:
+                x = _dropout(self.make_rng("dropout"), x, self.dropout)
         return nn.Dense(self.out, kernel_init=nn.initializers.zeros_init())(x)
+
+
+def _dropout(key: PRNGKeyArray, x: Float[Array, "n features"], rate: float) -> Float[Array, "n features"]:
+    """Like nn.Dropout from a quarter of the random bits, which on a CPU are a quarter of the whole training otherwise."""
+    dropped = round(256 * rate)
+    keep = jax.random.bits(key, x.shape, jnp.uint8) >= dropped
+    return jnp.where(keep, x * (256 / (256 - dropped)), 0.0)

@@ -92,7 +92,7 @@ def summary_verdict(records: list[dict[str, Any]]) -> str:
     return "; ".join(parts) + "."
 
 
-def number(value: float | None) -> str:
+def number(value: float | int | None) -> str:
     """Two or three digits that matter."""
     if value is None or not math.isfinite(value):
         return "infinity"

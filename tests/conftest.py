@@ -1,0 +1,18 @@
+"""Strict habits for all tests: shapes checked at run time, no silent rank promotion, warnings are errors, two CPU devices."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("amplify", "beartype.beartype")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield
