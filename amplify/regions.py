@@ -66,7 +66,8 @@ def bins(observable: Observable, edges: Sequence[float] | np.ndarray, name: str)
 
     def contains(x: Any) -> Any:
         v = observable(x)[..., None]
-        return (v >= low) & (v < high)
+        ends = (1,) * (v.ndim - 1) + low.shape
+        return (v >= low.reshape(ends)) & (v < high.reshape(ends))
 
     return Regions(contains, tuple(_interval_label(name, a, b) for a, b in zip(low, high, strict=True)))
 
@@ -97,7 +98,12 @@ def box(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray, l
     lower, upper = np.asarray(low, float), np.asarray(high, float)
     if lower.shape != upper.shape or lower.ndim != 1 or not (lower < upper).all():
         raise InputError(f"box {label}", "low < high in every dimension", f"{lower.tolist()} and {upper.tolist()}", "correct the corners")
-    return Regions(lambda x: ((x >= lower) & (x < upper)).all(axis=-1)[..., None], (label,))
+
+    def contains(x: Any) -> Any:
+        ends = (1,) * (x.ndim - 1) + lower.shape
+        return ((x >= lower.reshape(ends)) & (x < upper.reshape(ends))).all(axis=-1)[..., None]
+
+    return Regions(contains, (label,))
 
 
 def mask(inside: Callable[[Any], Any], label: str) -> Regions:

@@ -30,7 +30,7 @@ TAIL_EDGES = (5.5, 6.0, 6.5, 7.0)
 
 @dataclass(frozen=True)
 class Config:
-    """A study of the ring. Settings of the training were chosen with seed 900 and reported with seed 0."""
+    """A study of the ring. Settings of the training were chosen with seeds 0 and 900, and are reported with seed 1."""
 
     dims: tuple[int, ...] = (2, 4)
     n_train: tuple[int, ...] = (1_000, 10_000)
@@ -40,9 +40,9 @@ class Config:
     shells: int = 10
     sobol: int = 1 << 16  # shared latents per member
     steps: tuple[int, ...] = (1_000, 2_000)  # for each n_train
-    learning_rate: tuple[float, ...] = (2e-3, 5e-3)  # for each dimension
+    learning_rate: float = 5e-3
     batch: int = 256
-    seed: int = 0
+    seed: int = 1
 
 
 PRESETS = {
@@ -65,9 +65,9 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     out = out or Path("amplify-runs") / f"ring-{preset}"
     study.claim(out, config)
     cases = {}
-    for dim, learning_rate in zip(config.dims, config.learning_rate, strict=False):
+    for dim in config.dims:
         for n_train, steps in zip(config.n_train, config.steps, strict=False):
-            training = FitConfig(steps, config.batch, learning_rate)
+            training = FitConfig(steps, config.batch, config.learning_rate)
             cases[f"d{dim}-n{n_train}"] = _case(config, dim, n_train, training, out)
     path = out / "results.json"
     study.record(path, f"python -m experiments.ring --preset {preset}", config, cases, [])

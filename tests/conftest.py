@@ -2,7 +2,9 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("amplify", "beartype.beartype")
+import tests.typechecker  # noqa: F401  the hook looks it up by name
+
+install_import_hook("amplify", "tests.typechecker.check")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

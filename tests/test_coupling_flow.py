@@ -86,11 +86,11 @@ def test_bounded_and_periodic_samples_stay_inside(dim, bounded, periodic):
 
 
 def test_density_is_normalised_and_closes_on_the_circle(x64):
-    flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.5)
+    flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.15)
     a, b = (np.arange(800) + 0.5) / 800, -np.pi + 2 * np.pi * (np.arange(800) + 0.5) / 800
     grid = jnp.asarray(np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2))
     density = np.exp(flow.log_prob(params, grid))
-    assert density.max() / density.min() > 10
+    assert density.max() / density.min() > 3
     np.testing.assert_allclose(density.mean() * 2 * np.pi, 1, rtol=2e-3)
     left, right = (jnp.stack([jnp.asarray(a), jnp.full(800, edge)], axis=1) for edge in (-np.pi + 1e-9, np.pi - 1e-9))
     np.testing.assert_allclose(flow.log_prob(params, left), flow.log_prob(params, right), atol=1e-5)
@@ -134,13 +134,15 @@ def test_loss_honours_weights_and_dropout():
     np.testing.assert_allclose(flow.log_prob(params, x), no_dropout.log_prob(params, x), rtol=1e-5)  # none outside training
 
 
-def test_symmetrised_loss_sees_both_halves():
+def test_symmetrised_loss_is_the_mean_over_both_halves():
+    """Over 200 keys the loss averages to that of both halves; five standard deviations of the mean allowed."""
     flow, params = _random_flow(2)
     mirror = symmetrised(flow, lambda x: -x)
-    x, w = jax.random.normal(jax.random.key(0), (4000, 2)), jnp.ones(4000)
-    key = jax.random.key(1)
-    both = (flow.loss(params, key, x, w) + flow.loss(params, key, -x, w)) / 2
-    assert abs(float(mirror.loss(params, key, x, w) - both)) < 0.2 * abs(float(flow.loss(params, key, x, w) - flow.loss(params, key, -x, w))) + 0.05
+    x, w = jax.random.normal(jax.random.key(0), (500, 2)), jnp.ones(500)
+    losses = np.asarray(jax.vmap(lambda k: mirror.loss(params, k, x, w))(jax.random.split(jax.random.key(1), 200)))
+    key = jax.random.key(2)
+    both = float(flow.loss(params, key, x, w) + flow.loss(params, key, -x, w)) / 2
+    assert losses.std() > 0 and abs(losses.mean() - both) < 5 * losses.std() / np.sqrt(200)
     assert mirror.sample is flow.sample
 
 

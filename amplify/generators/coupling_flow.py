@@ -118,7 +118,7 @@ def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -
         return log_base.sum(axis=0) + log_det
 
     def network(x: Array) -> Array:
-        return (x - coordinates.shift) / coordinates.scale
+        return (x - coordinates.shift[None]) / coordinates.scale[None]
 
     def log_prob(params: Params, x: Array) -> Array:
         return log_prob_u(params, network(x)) - log_scale
@@ -135,10 +135,10 @@ def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -
             moved = turned(spline.inverse(shape, moved), -turn, periodic[:n_moved])
             return jnp.concatenate([moved, fixed]), None
 
-        base = jnp.where(coordinates.uniform, BOUND * (2 * latent - 1), ndtri(latent)).T[orders[0]]
+        base = jnp.where(coordinates.uniform[None], BOUND * (2 * latent - 1), ndtri(latent)).T[orders[0]]
         scanned = (params, jnp.asarray(layer_periodic), jnp.asarray(permutations, base.dtype))
         u, _ = jax.lax.scan(layer, base, scanned, reverse=True)
-        return u[last].T * coordinates.scale + coordinates.shift
+        return u[last].T * coordinates.scale[None] + coordinates.shift[None]
 
     return Generator(init, loss, sample, log_prob, dim)
 

@@ -32,7 +32,7 @@ def spline(raw: Float[Array, "parameters ..."], bound: float) -> Spline:
 def forward(s: Spline, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """y(x) and log dy/dx."""
     inside = jnp.clip(x, s.x[0], s.x[-1])
-    x0, width, y0, height, slope0, slope1 = _bin(s, inside >= s.x[1:-1])
+    x0, width, y0, height, slope0, slope1 = _bin(s, inside[None] >= s.x[1:-1])
     ratio = height / width
     z = (inside - x0) / width
     zz = z * (1 - z)
@@ -47,7 +47,7 @@ def forward(s: Spline, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Flo
 def inverse(s: Spline, y: Float[Array, "..."]) -> Float[Array, "..."]:
     """x(y)."""
     inside = jnp.clip(y, s.y[0], s.y[-1])
-    x0, width, y0, height, slope0, slope1 = _bin(s, inside >= s.y[1:-1])
+    x0, width, y0, height, slope0, slope1 = _bin(s, inside[None] >= s.y[1:-1])
     ratio = height / width
     t = (inside - y0) / height
     bend = t * (slope0 + slope1 - 2 * ratio)

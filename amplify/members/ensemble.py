@@ -31,7 +31,7 @@ def fit_ensemble(
     """Trains `members` networks with initialisations of their own, each on a bootstrap of the events x or all on the same events.
 
     Args:
-        key: the same key gives the same bits, on any number of devices.
+        key: the same key gives the same bits on the same devices.
         weight: event weights, honoured in the loss and carried along by the bootstrap.
         progress: called with (step, steps, mean loss [member]) some 40 times.
     Raises:

@@ -95,7 +95,8 @@ def fit_members(
     config: FitConfig = FitConfig(),
     progress: Progress | None = None,
 ) -> Ensemble:
-    """Trains one member per key on x[rows[member]], spread over all devices. The result does not depend on the number of devices.
+    """Trains one member per key on x[rows[member]], spread over all devices. The same keys give the same bits on the same devices; another
+    number of devices changes the rounding only.
 
     Raises:
         InputError: as in `fit`.
@@ -164,7 +165,7 @@ def _compiled(generator: Generator, config: FitConfig, devices: tuple[jax.Device
             state, key, rows = member
             return jax.lax.scan(partial(step, x, weight, rows, key), state, steps)
 
-        # one member after the other: on a CPU as fast as all at once, and the same bits for any number of devices
+        # one member after the other on a CPU, where it is as fast as all at once
         return jax.lax.map(one, (state, keys, rows), batch_size=None if devices[0].platform == "cpu" else keys.shape[0])
 
     return start, advance

@@ -32,6 +32,6 @@ def write_page(results: dict[str, Any], path: Path) -> None:
 def _svg(figure: Figure) -> Markup:
     """The figure as inline SVG; matplotlib escapes the text in it."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     return Markup(text[text.index("<svg") :])  # noqa: S704

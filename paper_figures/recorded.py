@@ -1,0 +1,18 @@
+"""Recorded results, with the command that makes each of them again."""
+
+from pathlib import Path
+from typing import Any
+
+from amplify.report.results import read_json
+
+DIRECTORY = Path(__file__).parent / "results"
+COMMANDS = {
+    "gaussian": "python -m experiments.gaussian --preset full",
+    "ring": "python -m experiments.ring --preset full",
+    "ttbar": "python -m experiments.ttbar --preset full",
+}
+
+
+def study(name: str) -> dict[str, Any]:
+    """The `study` of paper_figures/results/<name>.json."""
+    return read_json(DIRECTORY / f"{name}.json")["study"]
