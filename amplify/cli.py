@@ -113,7 +113,7 @@ class Ttbar:
 
 @dataclass(frozen=True)
 class Report:
-    """Draws the HTML page of a results.json again. Example: amplify report amplify-runs/demo-.../results.json"""
+    """Draws the HTML page of a results.json again. Example: amplify report amplify-runs/demo-.../results.json."""
 
     results: tyro.conf.Positional[Path]
     """The results.json of a run."""

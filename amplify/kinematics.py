@@ -167,7 +167,7 @@ def rotate_beams(u: Any) -> Any:
 
 
 def boost_to_rest(p: Momentum, frame: Momentum) -> Momentum:
-    """p as seen in the rest frame of the massive momentum `frame`."""
+    """P as seen in the rest frame of the massive momentum `frame`."""
     return boost_from_rest(p, frame * _np(p).asarray([1.0, -1, -1, -1], dtype=frame.dtype))
 
 

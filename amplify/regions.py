@@ -32,7 +32,14 @@ class Sums(NamedTuple):
 
     def plus(self, other: "Sums") -> "Sums":
         """Sums of both samples together."""
-        return Sums(*(a + b for a, b in zip(self, other, strict=True)))
+        return Sums(
+            self.n + other.n,
+            self.n_inside + other.n_inside,
+            self.weight + other.weight,
+            self.square + other.square,
+            self.weight_inside + other.weight_inside,
+            self.square_inside + other.square_inside,
+        )
 
 
 class Fractions(NamedTuple):
@@ -84,7 +91,7 @@ def equiprobable_bins(observable: Observable, x: Any, n_bins: int, name: str) ->
 
 
 def tail(observable: Observable, threshold: float, name: str) -> Regions:
-    """observable >= threshold."""
+    """Observable >= threshold."""
     return bins(observable, [threshold, np.inf], name)
 
 

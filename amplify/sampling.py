@@ -32,8 +32,13 @@ def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: i
     """Generates n events with every member of params [member, ...].
 
     Args:
+        key: the same key gives the same events.
+        generator: whose params they are.
+        params: of the members, `Ensemble.params`.
+        n: events per member.
         sobol: the members share scrambled Sobol latents, which cut the sampling error of an integral 5 to 20 times (method.md section 2);
             n should then be a power of two. Otherwise each member has Monte Carlo latents of its own.
+
     Raises:
         InputError: n below one.
     """
@@ -59,6 +64,11 @@ def member_integrals(
     """Fractions of n generated events of every member in every region, without keeping the events.
 
     Args:
+        key: the same key gives the same events, those of `sample_members`.
+        generator: whose params they are.
+        params: of the members [member, ...], `Ensemble.params`.
+        regions: where events are counted.
+        n: events per member.
         transform: from network coordinates to what the regions look at, e.g. observables; on the host.
         sobol: as in `sample_members`.
         progress: called with (events done, events in all).
@@ -77,13 +87,13 @@ def member_integrals(
 
 
 def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:
-    """n points of the scrambled Sobol sequence in the open unit cube, float32."""
+    """N points of the scrambled Sobol sequence in the open unit cube, float32."""
     points = qmc.Sobol(dim, scramble=True, rng=seed).random(n)
     return np.clip(points, 2.0**-33, 1 - 2.0**-24).astype(np.float32)
 
 
 def uniform_latents(key: PRNGKeyArray, n: int, dim: int) -> Float[Array, "n dim"]:
-    """n independent points in the open unit cube; half a float32 step away from both ends."""
+    """N independent points in the open unit cube; half a float32 step away from both ends."""
     return jax.random.uniform(key, (n, dim)) + 2.0**-24
 
 

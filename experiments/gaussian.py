@@ -32,7 +32,12 @@ class Config:
     seed: int = 0
 
 
-PRESETS = {"smoke": Config(experiments=5, n_gen=(10, 100, 1000)), "quick": Config(experiments=20), "full": Config(), "paper": Config(n_gen=tuple(int(n) for n in np.geomspace(10, 1e7, 31)))}
+PRESETS = {
+    "smoke": Config(experiments=5, n_gen=(10, 100, 1000)),
+    "quick": Config(experiments=20),
+    "full": Config(),
+    "paper": Config(n_gen=tuple(int(n) for n in np.geomspace(10, 1e7, 31))),
+}
 
 
 def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:

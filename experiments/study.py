@@ -36,7 +36,9 @@ def calibrate(same: np.ndarray, bootstrap: np.ndarray, truth: np.ndarray) -> Cal
     return Calibration(actual, bias, actual - bias, bootstrap.var(axis=1, ddof=1).mean(axis=0), same.var(axis=1, ddof=1).mean(axis=0))
 
 
-def over_sets(statistic: Callable[[np.ndarray, np.ndarray], Any], same: np.ndarray, bootstrap: np.ndarray, repetitions: int = 2000, seed: int = 1) -> dict[str, Any]:
+def over_sets(
+    statistic: Callable[[np.ndarray, np.ndarray], Any], same: np.ndarray, bootstrap: np.ndarray, repetitions: int = 2000, seed: int = 1
+) -> dict[str, Any]:
     """A statistic of the whole study with its own error: value, and the central 68 % and 90 % of its bootstrap over training sets."""
     rng = np.random.default_rng(seed)
     sets = len(same)

@@ -149,9 +149,7 @@ def _train(config: Config, x: np.ndarray, regions: rg.Regions, index: int) -> di
     with progress_bar(f"set {index}: training {len(rows)} networks") as bar:
         ensemble = fit_members(jax.random.split(key_fit, len(rows)), generator, jnp.asarray(x), rows, config=training, progress=bar.losses)
     with progress_bar(f"set {index}: integrals") as bar:
-        integrals = member_integrals(
-            key_sample, generator, ensemble.params, regions, config.n_gen, transform=pair_observables, progress=bar.count
-        ).integral
+        integrals = member_integrals(key_sample, generator, ensemble.params, regions, config.n_gen, transform=pair_observables, progress=bar.count).integral
     print(f"set {index}: {time.perf_counter() - started:.0f} s", flush=True)
     same, bootstrap = np.split(integrals, [config.same_members])
     return {"same": same, "bootstrap": bootstrap, "seconds": np.asarray(time.perf_counter() - started)}
@@ -186,7 +184,8 @@ def summarise(config: Config, same: np.ndarray, bootstrap: np.ndarray, truth: np
         spread = bootstrap.var(axis=1, ddof=1) - noise  # [set, region]: what a user with one training set would get
         pooled["amplification_bootstrap_per_set"] = 1 / (spread / unit)[:, where].mean(axis=1)
         result[f"pooled_{group}"] = pooled
-        print(f"{group}: G actual {pooled['amplification_actual']}, bootstrap {pooled['amplification_bootstrap']}, same {pooled['amplification_same_data']['value']:.2f}")
+        for name in ("actual", "bootstrap", "same_data"):
+            print(f"{group}: G {name} {pooled[f'amplification_{name}']}")
         print(f"    bias^2 {pooled['bias']['value']:.2f} variance {pooled['variance']['value']:.2f} sigma_n^2")
     return result
 

@@ -41,4 +41,11 @@ def _draw(axis: Any, case: dict[str, Any], regions: slice, *, first: bool) -> No
         axis.plot(place, np.asarray(case[name])[regions] / truth, **style, mfc=None if first else "white", ms=5, lw=1.2, label=label if first else None)
     events = np.sqrt(truth * (1 - truth) / case["n_train"]) / truth
     axis.plot(place, events, color=INK, lw=0.7, label="$n_{\\rm train}$ true events" if first else None)
-    axis.annotate(f"$n_{{\\rm train}} = 10^{{{np.log10(case['n_train']):.0f}}}$", (place[-1], events[-1]), xytext=(0, 5), textcoords="offset points", ha="right", fontsize=8)
+    axis.annotate(
+        f"$n_{{\\rm train}} = 10^{{{np.log10(case['n_train']):.0f}}}$",
+        (place[-1], events[-1]),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+    )

@@ -70,7 +70,7 @@ def test_averaging_recovers_the_known_amplification(tmp_path):
 
 def test_a_shifted_holdout_is_a_bias(tmp_path):
     members = _members(tmp_path, n=50_000)
-    np.save(tmp_path / "holdout.npy", np.random.default_rng(9).normal(size=(100_000, 2)) + [0.3, 0])
+    np.save(tmp_path / "holdout.npy", [*np.random.default_rng(9).normal(size=(100000, 2)), 0.3, 0])
     arguments = ["--members", *members, "--n-train", "1000", "--bins", "3", "--holdout", str(tmp_path / "holdout.npy"), "--columns", "x0"]
     main(["averaging", *arguments, "--out", str(tmp_path / "run")])
     estimates = json.loads((tmp_path / "run" / "results.json").read_text())["estimates"]
@@ -177,7 +177,15 @@ def test_report_draws_the_page_again(tmp_path, capsys):
 
 
 def test_help_does_not_import_jax():
-    program = "import sys; from amplify.cli import main\ntry: main(['averaging', '--help'])\nexcept SystemExit as stop: assert stop.code == 0\nassert 'jax' not in sys.modules"
+    program = """
+import sys
+from amplify.cli import main
+try:
+    main(["averaging", "--help"])
+except SystemExit as stop:
+    assert stop.code == 0
+assert "jax" not in sys.modules
+"""
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0 and "--n-train" in done.stdout, done.stderr

@@ -1,5 +1,7 @@
 """Input files: every layout gives the same table; every bad one gives one line."""
 
+import contextlib
+
 import h5py
 import numpy as np
 import pytest
@@ -109,7 +111,5 @@ def test_random_bytes_never_raise_anything_else(tmp_path, noise, suffix, keep):
     np.save(tmp_path / "seed.npy", X[:5])
     path = tmp_path / f"noise{suffix}"
     path.write_bytes((tmp_path / "seed.npy").read_bytes()[:keep] + noise)
-    try:
+    with contextlib.suppress(AmplifyError):
         list(files.chunks(files.select(files.open_table(str(path)))))
-    except AmplifyError:
-        pass

@@ -12,7 +12,9 @@ from amplify import kinematics as k
 def _coordinates(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     laboratory = np.column_stack([np.log(rng.uniform(20, 500, n)), rng.normal(0, 1.4, (n, 2)), rng.normal(0, 1, (n, 2))])
-    scales = np.column_stack([np.log(rng.uniform(60, 100, n)), np.log(rng.uniform(1.5e4, 3e4, n)), np.log(rng.uniform(60, 100, n)), np.log(rng.uniform(1.5e4, 3e4, n))])
+    scales = np.column_stack(
+        [np.log(rng.uniform(60, 100, n)), np.log(rng.uniform(1.5e4, 3e4, n)), np.log(rng.uniform(60, 100, n)), np.log(rng.uniform(1.5e4, 3e4, n))]
+    )
     return np.column_stack([laboratory, scales, rng.uniform(-0.99, 0.99, (n, 4)), rng.uniform(-np.pi, np.pi, (n, 4))])
 
 
@@ -47,7 +49,8 @@ def test_decay_angles_do_not_see_a_boost_along_the_beam_of_the_whole_event():
     p, q = k.from_helicity(u), k.from_helicity(shifted)
     rapidity = 0.7
     boosted = np.stack(
-        [np.cosh(rapidity) * p[..., 0] + np.sinh(rapidity) * p[..., 3], p[..., 1], p[..., 2], np.cosh(rapidity) * p[..., 3] + np.sinh(rapidity) * p[..., 0]], axis=-1
+        [np.cosh(rapidity) * p[..., 0] + np.sinh(rapidity) * p[..., 3], p[..., 1], p[..., 2], np.cosh(rapidity) * p[..., 3] + np.sinh(rapidity) * p[..., 0]],
+        axis=-1,
     )
     for a, b in zip(k.resonances(boosted)[:2], k.resonances(q)[:2], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)

@@ -82,9 +82,7 @@ def test_event_weights_are_carried_along():
     """Half the events at -1 with weight 3, half at +1 with weight 1: the fitted mean is -1/2."""
     x = jnp.concatenate([jnp.full((200, 1), -1.0), jnp.full((200, 1), 1.0)])
     weight = jnp.concatenate([jnp.full(200, 3.0), jnp.full(200, 1.0)])
-    ensemble = fit_ensemble(
-        jax.random.key(0), fitted_gaussian(), x, members=4, weight=weight, config=FitConfig(steps=800, batch=400, learning_rate=0.02)
-    )
+    ensemble = fit_ensemble(jax.random.key(0), fitted_gaussian(), x, members=4, weight=weight, config=FitConfig(steps=800, batch=400, learning_rate=0.02))
     np.testing.assert_allclose(ensemble.params.mean[:, 0], -0.5, atol=0.12)
 
 

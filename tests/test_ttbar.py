@@ -64,7 +64,9 @@ def test_file_does_not_depend_on_workers_and_continues(tmp_path):
     (parts / "000001.unfinished").write_bytes(b"half a chunk")
     stamp = kept.stat().st_mtime_ns
     seen = []
-    second = ttbar.simulate(4000, tmp_path / "b.h5", settings, workers=2, progress=lambda n: seen.append((n, kept.stat().st_mtime_ns if kept.exists() else None)))
+    second = ttbar.simulate(
+        4000, tmp_path / "b.h5", settings, workers=2, progress=lambda n: seen.append((n, kept.stat().st_mtime_ns if kept.exists() else None))
+    )
     assert seen[0][1] == stamp and seen[-1][0] == 4000
     assert not parts.exists()
     with h5py.File(first) as a, h5py.File(second) as b:
@@ -84,7 +86,12 @@ def test_bad_input(tmp_path):
     with pytest.raises(InputError, match="does not exist yet"):
         ttbar.simulate(10, taken)
     assert taken.read_bytes() == b"precious"
-    for n, settings, workers in ((0, ttbar.TtbarSettings(), 1), (5, ttbar.TtbarSettings(smear=-1.0), 1), (5, ttbar.TtbarSettings(), 0), (5, ttbar.TtbarSettings(seed=-1), 1)):
+    for n, settings, workers in (
+        (0, ttbar.TtbarSettings(), 1),
+        (5, ttbar.TtbarSettings(smear=-1.0), 1),
+        (5, ttbar.TtbarSettings(), 0),
+        (5, ttbar.TtbarSettings(seed=-1), 1),
+    ):
         with pytest.raises(InputError):
             ttbar.simulate(n, tmp_path / "x.h5", settings, workers=workers)
     ttbar._claim(tmp_path / "y.h5.parts", ttbar.TtbarSettings(seed=1))

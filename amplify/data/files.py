@@ -108,7 +108,13 @@ def describe(selection: Selection) -> dict[str, Any]:
         while block := file.read(1 << 22):
             digest.update(block)
     names = [selection.table.columns[c] for c in selection.columns]
-    return {"path": selection.table.source, "sha256": digest.hexdigest(), "events": selection.table.n, "columns": names, "weighted": selection.weight is not None}
+    return {
+        "path": selection.table.source,
+        "sha256": digest.hexdigest(),
+        "events": selection.table.n,
+        "columns": names,
+        "weighted": selection.weight is not None,
+    }
 
 
 def _split(source: str) -> tuple[Path, str]:

@@ -31,7 +31,7 @@ def interval_integral(gaussian: Gaussian, low: Float[Array, " region"], high: Fl
 
 
 def fit_variance(low: Float[Array, " region"], high: Float[Array, " region"]) -> Float[Array, " region"]:
-    """n sigma_model^2 of the maximum-likelihood fit of mean and width to n events, for standardised edges (method.md, reference 5b).
+    """N sigma_model^2 of the maximum-likelihood fit of mean and width to n events, for standardised edges (method.md, reference 5b).
 
     With dphi = phi(b) - phi(a) and dzphi = b phi(b) - a phi(a) it is dphi^2 + dzphi^2 / 2, at leading order in 1/n (10 % low at n = 30).
     """
@@ -52,6 +52,6 @@ def amplification(low: Float[Array, " region"], high: Float[Array, " region"]) -
 
 
 def _z_phi(z: Float[Array, " region"]) -> Float[Array, " region"]:
-    """z phi(z), which is 0 at infinity."""
+    """Z phi(z), which is 0 at infinity."""
     finite = jnp.isfinite(z)
     return jnp.where(finite, jnp.where(finite, z, 0.0) * norm.pdf(z), 0.0)

@@ -54,7 +54,12 @@ def simulate(
     as attributes the settings and the cut flow of the chunks that were simulated.
 
     Args:
+        n: accepted events.
+        out: the file, which must not exist yet.
+        settings: seed, smearing and cuts.
+        workers: processes; the events do not depend on their number.
         progress: called with the number of events accepted so far.
+
     Raises:
         InputError: n, workers or a setting makes no sense, or `out` exists.
         MissingExtraError: Pythia is not installed.

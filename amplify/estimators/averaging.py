@@ -37,6 +37,7 @@ def averaging_amplification(
         holdout: fractions of independent true events in the regions.
         level: confidence level of the intervals, central.
         pull_limit: |pull| above which a region is marked biased; at 3, one unbiased region in 370 is.
+
     Raises:
         NeedsMembersError: fewer than two members.
         EmptyRegionError: a region without any event.

@@ -167,7 +167,7 @@ def _permutations(orders: np.ndarray) -> np.ndarray:
 
 
 def _permuted(matrix: Array, u: Array) -> Array:
-    """u [dim, n] with its dimensions permuted. A product with zeros and ones is exact, and its gradient is another one instead of a scatter."""
+    """U [dim, n] with its dimensions permuted. A product with zeros and ones is exact, and its gradient is another one instead of a scatter."""
     return jnp.matmul(matrix, u, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -189,5 +189,3 @@ def _wrap(u: Array) -> Array:
 def _log_uniform(u: Array) -> Array:
     """Log density of the uniform base; outside it is the density at the edge, falling, so that a stray event has a finite gradient."""
     return -jnp.log(2 * BOUND) - jnp.maximum(jnp.abs(u) - BOUND, 0.0)
-
-

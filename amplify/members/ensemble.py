@@ -32,8 +32,14 @@ def fit_ensemble(
 
     Args:
         key: the same key gives the same bits on the same devices.
+        generator: what is trained.
+        x: training events.
+        members: networks; a spread needs 2, a useful interval 8.
+        resample: "bootstrap" gives each member a resampled training set, "none" the same events to all.
         weight: event weights, honoured in the loss and carried along by the bootstrap.
+        config: settings of each training.
         progress: called with (step, steps, mean loss [member]) some 40 times.
+
     Raises:
         InputError: fewer than one member, an unknown resampling, or events as `fit` refuses them.
         DivergedError: a member's loss became infinite or nan; the others are in `error.ensemble.survivors()`.

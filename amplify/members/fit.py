@@ -76,6 +76,14 @@ def fit(
 ) -> tuple[Params, Float[Array, " step"]]:
     """Trains one generator on events x, with event weights in the loss; returns its params and the loss of every step.
 
+    Args:
+        key: the same key gives the same bits on the same devices.
+        generator: what is trained.
+        x: training events.
+        weight: event weights in the loss; ones by default.
+        config: settings of the training.
+        progress: called with (step, steps, mean loss [1]) some 40 times.
+
     Raises:
         InputError: events or weights that are not finite, do not fit together, or a setting that makes no sense.
         DivergedError: the loss became infinite or nan; `error.ensemble` holds the last finite params.
@@ -95,8 +103,16 @@ def fit_members(
     config: FitConfig = FitConfig(),
     progress: Progress | None = None,
 ) -> Ensemble:
-    """Trains one member per key on x[rows[member]], spread over all devices. The same keys give the same bits on the same devices; another
-    number of devices changes the rounding only.
+    """Trains one member per key on x[rows[member]], spread over all devices.
+
+    Args:
+        keys: one per member. The same keys give the same bits on the same devices; another number of devices changes the rounding only.
+        generator: what is trained.
+        x: table of events.
+        rows: which events each member learns from.
+        weight: event weights in the loss; ones by default.
+        config: settings of each training.
+        progress: called with (step, steps, mean loss [member]) some 40 times.
 
     Raises:
         InputError: as in `fit`.
@@ -126,7 +142,7 @@ def fit_members(
 
 
 @lru_cache(maxsize=32)  # compiling takes seconds, and the same generator is often trained again
-def _compiled(generator: Generator, config: FitConfig, devices: tuple[jax.Device, ...]) -> tuple[Callable, Callable]:
+def _compiled(generator: Generator, config: FitConfig, devices: tuple[Any, ...]) -> tuple[Callable, Callable]:
     """Jitted `start(keys)` and `advance(state, keys, rows, x, weight, steps)`, with the members shared out over the devices."""
     optimiser = optax.chain(
         optax.clip_by_global_norm(config.clip),
@@ -147,7 +163,7 @@ def _compiled(generator: Generator, config: FitConfig, devices: tuple[jax.Device
         alive = (state.diverged_at < 0) & finite
         kept = jax.tree.map(partial(jnp.where, alive), (params, moments), (state.params, state.optimiser))
         diverged_at = jnp.where((state.diverged_at < 0) & ~finite, index, state.diverged_at).astype(jnp.int32)
-        return _State(*kept, diverged_at), jnp.where(alive, loss, jnp.nan)
+        return _State(kept[0], kept[1], diverged_at), jnp.where(alive, loss, jnp.nan)
 
     mesh = Mesh(np.asarray(devices), ("member",))
     split, whole = PartitionSpec("member"), PartitionSpec()
@@ -155,12 +171,12 @@ def _compiled(generator: Generator, config: FitConfig, devices: tuple[jax.Device
 
     @jax.jit
     @partial(shared_out, in_specs=split)
-    def start(keys: Key[Array, " member"]) -> _State:
+    def start(keys: Array) -> _State:
         return jax.vmap(start_one)(keys)
 
     @partial(jax.jit, donate_argnums=0)
     @partial(shared_out, in_specs=(split, split, split, whole, whole, whole))
-    def advance(state: _State, keys: Key[Array, " member"], rows: Array, x: Array, weight: Array, steps: Array) -> tuple[_State, Array]:
+    def advance(state: _State, keys: Array, rows: Array, x: Array, weight: Array, steps: Array) -> tuple[_State, Array]:
         def one(member: tuple[_State, PRNGKeyArray, Array]) -> tuple[_State, Array]:
             state, key, rows = member
             return jax.lax.scan(partial(step, x, weight, rows, key), state, steps)

@@ -23,6 +23,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n features"], *, train: bool = False) -> Float[Array, "n out"]:
+        """Output [n, out]; dropout acts in training only and needs the rng "dropout"."""
         for width in self.hidden:
             x = jax.nn.swish(nn.Dense(width)(x))
             if train and self.dropout > 0:

@@ -20,7 +20,7 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
     template = environment.from_string(files("amplify.report").joinpath("page.html").read_text())
-    with mpl.rc_context(plots.STYLE):
+    with mpl.rc_context(plots.STYLE):  # pyright: ignore[reportArgumentType]
         figures = [_svg(draw(results)) for draw in (plots.amplification_by_region, plots.sigma_curves)]
     page = template.render(results=results, estimates=results["estimates"], verdict=summary_verdict(results["estimates"]), figures=figures)
     path.parent.mkdir(parents=True, exist_ok=True)

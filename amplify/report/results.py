@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.estimators.averaging import MIN_EVENTS
 from amplify.types import AveragingEstimate, Interval, Status
 
 SCHEMA = "amplify/1"
@@ -53,16 +54,18 @@ def verdict(record: dict[str, Any]) -> str:
     where = f"In {record['region']}"
     level = f"{100 * record['level']:.0f} %"
     if record["status"] == "unresolved":
-        if record["n_gen"] and record["integral"] and min(record["integral"], 1 - record["integral"]) * min(record["n_train"], record["n_gen"]) < 10:
+        rare = min(record["integral"], 1 - record["integral"])
+        if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
             return f"{where} too few events fall to say anything."
         return f"{where} the noise of the generated sample hides the differences between members: generate more events per member."
     if record["status"] == "biased":
         return (
-            f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. With it, the generated sample is worth {number(n)} "
-            f"true events (G = {number(g)}), whatever the members agree on."
+            f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. "
+            f"With it, the generated sample is worth {number(n)} true events (G = {number(g)}), whatever the members agree on."
         )
     if record["status"] == "lower_limit":
-        return f"{where} the generated sample is worth more than {number(low)} true events (G > {number(record['amplification_interval'][0])}, {level} interval without upper end)."
+        g_low = number(record["amplification_interval"][0])
+        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end)."
     g_low, g_high = record["amplification_interval"]
     return (
         f"{where} the generated sample is worth {number(n)} true events ({number(low)} to {number(high)}, {level}): "
@@ -79,7 +82,8 @@ def summary_verdict(records: list[dict[str, Any]]) -> str:
     losses = [r for r in counted if r["amplification_interval"][1] is not None and r["amplification_interval"][1] < 1]
     median = float(np.median([r["amplification"] for r in counted]))
     n_train = counted[0]["n_train"]
-    parts = [f"Trained on {number(n_train)} events, the generator describes a typical region like {number(median * n_train)} true events (median G = {number(median)})"]
+    worth = f"{number(median * n_train)} true events (median G = {number(median)})"
+    parts = [f"Trained on {number(n_train)} events, the generator describes a typical region like {worth}"]
     parts.append(f"it amplifies (G > 1 within its interval) in {len(gains)} of {len(records)} regions")
     if losses:
         parts.append(f"it is worth less than its training data in {len(losses)}")
