@@ -63,7 +63,7 @@ class AveragingEstimate(NamedTuple):
         n_equiv_at_n_gen: the same for the n_gen events that were generated, I (1 - I) / (sigma_model^2 + sigma_stat^2).
         pull: (I_holdout - integral) / its expected error; nan without a holdout.
         bias: sqrt(b^2), the part of that difference which errors do not explain; 0 without a holdout.
-        n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2).
+        n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2); its interval joins those of both parts, which is wider than the level asks.
         factor: amplification G = n_equiv / n_train of the quoted n_equiv: bias-aware where the status is BIASED, else from the spread.
         status: a Status per region.
     """

@@ -87,6 +87,10 @@ def test_holdout_shows_a_common_bias(x64):
     np.testing.assert_allclose(e.pull[1], (0.33 - e.integral[1]) / np.sqrt(expected))
     np.testing.assert_allclose(e.bias[1] ** 2, (0.33 - e.integral[1]) ** 2 - expected)
     np.testing.assert_allclose(e.n_equiv_bias_aware.value[1], e.integral[1] * (1 - e.integral[1]) / (e.sigma_model.value[1] ** 2 + e.bias[1] ** 2))
+    low, high = ((abs(0.33 - e.integral[1]) + sign * 0.99446 * np.sqrt(expected)) ** 2 for sign in (1, -1))  # 68 % of a normal: .99446 sigma
+    binomial = e.integral[1] * (1 - e.integral[1])
+    np.testing.assert_allclose(e.n_equiv_bias_aware.low[1], binomial / (e.sigma_model.high[1] ** 2 + low), rtol=1e-5)
+    np.testing.assert_allclose(e.n_equiv_bias_aware.high[1], binomial / (e.sigma_model.low[1] ** 2 + high), rtol=1e-5)
     np.testing.assert_allclose(e.factor.value[1], e.n_equiv_bias_aware.value[1] / 1000)
     np.testing.assert_allclose(e.factor.value[0], e.n_equiv.value[0] / 1000)
 

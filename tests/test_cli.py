@@ -70,7 +70,7 @@ def test_averaging_recovers_the_known_amplification(tmp_path):
 
 def test_a_shifted_holdout_is_a_bias(tmp_path):
     members = _members(tmp_path, n=50_000)
-    np.save(tmp_path / "holdout.npy", [*np.random.default_rng(9).normal(size=(100000, 2)), 0.3, 0])
+    np.save(tmp_path / "holdout.npy", np.random.default_rng(9).normal(loc=(0.3, 0.0), size=(100_000, 2)))
     arguments = ["--members", *members, "--n-train", "1000", "--bins", "3", "--holdout", str(tmp_path / "holdout.npy"), "--columns", "x0"]
     main(["averaging", *arguments, "--out", str(tmp_path / "run")])
     estimates = json.loads((tmp_path / "run" / "results.json").read_text())["estimates"]

@@ -6,7 +6,7 @@ Arrays in, estimate out: nothing here knows what a generator is. Formulas from m
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
 from amplify.types import AveragingEstimate, Holdout, Interval, Status
@@ -56,9 +56,8 @@ def averaging_amplification(
     low_quantile, high_quantile = chi2.ppf([(1 - level) / 2, (1 + level) / 2], members - 1)
     variance = Interval(total - noise, (members - 1) * total / high_quantile - noise, (members - 1) * total / low_quantile - noise)
     n_equiv = _equivalent(binomial, variance)
-    pull, bias_squared = _compare(mean, binomial, variance.value, holdout)
-    with_bias = _equivalent(binomial, Interval(*(jnp.maximum(v, 0.0) + bias_squared for v in variance)))
-    n_equiv_bias_aware = Interval(jnp.where(jnp.isnan(n_equiv.value) & (bias_squared == 0), jnp.nan, with_bias.value), with_bias.low, with_bias.high)
+    pull, bias_squared = _compare(mean, binomial, variance.value, holdout, level)
+    n_equiv_bias_aware = _equivalent(binomial, Interval(*(jnp.maximum(v, 0.0) + b for v, b in zip(variance, bias_squared, strict=True))))
 
     status = _status(mean, variance, pull, n_train, noise_n, pull_limit)
     biased = status == Status.BIASED
@@ -70,7 +69,7 @@ def averaging_amplification(
         n_equiv=n_equiv,
         n_equiv_at_n_gen=binomial / total,
         pull=pull,
-        bias=jnp.sqrt(bias_squared),
+        bias=jnp.sqrt(bias_squared.value),
         n_equiv_bias_aware=n_equiv_bias_aware,
         factor=Interval(*(n / n_train for n in quoted)),
         status=status,
@@ -85,13 +84,18 @@ def _equivalent(binomial: Array, variance: Interval) -> Interval:
     return Interval(value, low, high)
 
 
-def _compare(mean: Array, binomial: Array, variance: Array, holdout: Holdout | None) -> tuple[Array, Array]:
-    """Pull of the holdout, and the squared bias that is left after its expected error: b^2 = max(0, (I_holdout - I)^2 - var)."""
+def _compare(mean: Array, binomial: Array, variance: Array, holdout: Holdout | None, level: float) -> tuple[Array, Interval]:
+    """Pull of the holdout, and the squared bias that is left after its expected error: b^2 = max(0, (I_holdout - I)^2 - var).
+
+    The ends of b^2 are those of |I_holdout - I| moved by its error at the level.
+    """
     if holdout is None:
-        return jnp.full_like(mean, jnp.nan), jnp.zeros_like(mean)
+        return jnp.full_like(mean, jnp.nan), Interval(*(jnp.zeros_like(mean) for _ in range(3)))
     difference = jnp.asarray(holdout.integral) - mean
     expected = jnp.maximum(variance, 0.0) + binomial / jnp.asarray(holdout.n)
-    return difference / jnp.sqrt(expected), jnp.maximum(difference**2 - expected, 0.0)
+    error = norm.ppf((1 + level) / 2) * jnp.sqrt(expected)
+    low = jnp.maximum(jnp.abs(difference) - error, 0.0) ** 2
+    return difference / jnp.sqrt(expected), Interval(jnp.maximum(difference**2 - expected, 0.0), low, (jnp.abs(difference) + error) ** 2)
 
 
 def _status(mean: Array, variance: Interval, pull: Array, n_train: int, noise_n: Array, pull_limit: float) -> Array:

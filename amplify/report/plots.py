@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "amplify"}
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "path", "svg.hashsalt": "amplify"}
 INK, ACCENT, GREY = "#1b1f24", "#0b5fa5", "#7a828c"
 _MARKERS = {"resolved": "o", "lower_limit": "^", "upper_limit": "v", "biased": "X", "unresolved": "|"}
 _WORDS = {"resolved": "resolved", "lower_limit": "lower limit", "upper_limit": "upper limit", "biased": "biased (holdout)", "unresolved": "unresolved"}
@@ -42,35 +42,34 @@ def amplification_by_region(results: dict[str, Any]) -> Figure:
     axis.set_xlim(low_end, high_end)
     axis.set_yticks(range(len(records)), [r["region"] for r in records])
     axis.set_ylim(len(records) - 0.4, -0.6)
-    axis.set_xlabel("amplification factor G = n_equiv / n_train (left of the dashed line: worth less than the training data)")
+    axis.set_xlabel("amplification factor G = n_equiv / n_train")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, handletextpad=0.3)
     return figure
 
 
 def sigma_curves(results: dict[str, Any]) -> Figure:
-    """Uncertainty of an integral against the number of generated events, falling like true events do until the plateau sigma_model."""
-    records = [r for r in results["estimates"] if r["sigma_model"]]
-    chosen = _spread(sorted(records, key=lambda r: r["n_equiv_precision"] or 0), 4)
-    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    """Uncertainty of an integral against the number of generated events, falling like true events do until the plateau: sigma_model, and the bias where one is seen."""
+    records = [r for r in results["estimates"] if r["n_equiv"]]
+    chosen = _spread(sorted(records, key=lambda r: r["n_equiv"]), 4)
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axis = figure.add_subplot()
     if not chosen:
         axis.text(0.5, 0.5, "no region with a resolved model uncertainty", ha="center", transform=axis.transAxes)
         return figure
     n_train = chosen[0]["n_train"]
-    top = 30 * max(r["n_equiv_precision"] for r in chosen)
+    top = 30 * max(r["n_equiv"] for r in chosen)
     n = np.geomspace(max(n_train / 30, 10), max(top, 100 * n_train), 200)
     for record, style, marker in zip(chosen, ("-", "--", "-.", ":"), "osD^", strict=False):
-        integral = record["integral"]
-        relative = np.sqrt(record["sigma_model"] ** 2 + integral * (1 - integral) / n) / integral
-        plateau = record["n_equiv_precision"]
+        integral, plateau = record["integral"], record["n_equiv"]
+        relative = np.sqrt(integral * (1 - integral) * (1 / plateau + 1 / n)) / integral
         axis.plot(n, relative, style, color=ACCENT, lw=1.6)
         mark = np.interp(plateau, n, relative)
-        axis.plot(plateau, mark, marker, mfc="white", mec=INK, ms=7, label=f"{record['region']}: n_equiv = {plateau:.3g}")
+        axis.plot(plateau, mark, marker, mfc="white", mec=INK, ms=7, label=f"{record['region']}: plateau at n_equiv = {plateau:,.0f}".replace(",", " "))
         axis.plot(n, np.sqrt(integral * (1 - integral) / n) / integral, color=GREY, lw=0.8)
     axis.axvline(n_train, color=INK, lw=1, ls="--")
     axis.annotate("n_train", (n_train, 1), xycoords=("data", "axes fraction"), xytext=(3, -10), textcoords="offset points")
     axis.set(xscale="log", yscale="log", xlabel="number of generated events n_gen", ylabel="relative uncertainty of the integral")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, handletextpad=0.3)
+    figure.legend(loc="outside upper center", ncols=1, frameon=False, handletextpad=0.3)
     return figure
 
 
