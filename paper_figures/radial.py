@@ -9,7 +9,7 @@ from amplify.report.plots import ACCENT, GREY, INK
 from paper_figures.recorded import study
 
 LINES = (
-    ("actual", "actual standard deviation", {"color": INK, "marker": "o", "ls": "-"}),
+    ("actual", "actual deviation, rms", {"color": INK, "marker": "o", "ls": "-"}),
     ("bootstrap", "estimate, bootstrap ensemble", {"color": ACCENT, "marker": "s", "ls": "--"}),
     ("same_data", "estimate, same-data ensemble", {"color": GREY, "marker": "^", "ls": ":"}),
 )
@@ -30,7 +30,9 @@ def panels(regions: slice, ticks: list[str] | None, xlabel: str) -> Figure:
         else:
             axis.set_xticks(range(10), range(1, 11))
     axes[0].set_ylabel("relative uncertainty of the integral")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=8.5)
+    for size, fill in (("10^3", None), ("10^4", "white")):
+        axes[0].plot([], [], "o", color=INK, mfc=fill, ms=5, label=f"$n_{{\\rm train}} = {size}$")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=8.5)
     return fig
 
 
@@ -41,11 +43,3 @@ def _draw(axis: Any, case: dict[str, Any], regions: slice, *, first: bool) -> No
         axis.plot(place, np.asarray(case[name])[regions] / truth, **style, mfc=None if first else "white", ms=5, lw=1.2, label=label if first else None)
     events = np.sqrt(truth * (1 - truth) / case["n_train"]) / truth
     axis.plot(place, events, color=INK, lw=0.7, label="$n_{\\rm train}$ true events" if first else None)
-    axis.annotate(
-        f"$n_{{\\rm train}} = 10^{{{np.log10(case['n_train']):.0f}}}$",
-        (place[-1], events[-1]),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-    )
