@@ -31,7 +31,7 @@ class DemoSettings(NamedTuple):
     members: int = 16
     independent: int = 24  # networks on training sets of their own, for the actual error
     n_gen: int = 1 << 17
-    steps: int = 500
+    steps: int = 1000
     shells: int = 10
     tail: float = 6.0
 

@@ -48,7 +48,7 @@ def amplification_by_region(results: dict[str, Any]) -> Figure:
 
 
 def sigma_curves(results: dict[str, Any]) -> Figure:
-    """Uncertainty of an integral against the number of generated events, falling like true events do until the plateau: sigma_model, and the bias where one is seen."""
+    """Uncertainty of an integral against n_gen: it falls like that of true events until the plateau of sigma_model, and of the bias where one is seen."""
     records = [r for r in results["estimates"] if r["n_equiv"]]
     chosen = _spread(sorted(records, key=lambda r: r["n_equiv"]), 4)
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
