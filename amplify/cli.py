@@ -33,8 +33,8 @@ class Demo:
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
-    def run(self) -> None:
-        """Runs the command."""
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
         from amplify.commands.demo import demo
         from amplify.commands.output import out_directory
 
@@ -64,20 +64,21 @@ class Averaging:
     """Column with event weights."""
     level: float = 0.68
     """Confidence level of the intervals."""
+    seed: int = 0
+    """Recorded in the results; nothing here is random."""
     out: Path | None = None
     """Directory for results.json and report.html; default amplify-runs/averaging-<time>."""
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
-    def run(self) -> None:
-        """Runs the command."""
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
         from amplify.commands.averaging import averaging
         from amplify.commands.output import out_directory
 
-        command = "amplify " + shlex.join(sys.argv[1:])
         averaging(
             out_directory("averaging", self.out), self.json_to, self.members, self.n_train, self.columns, self.regions, self.bins,
-            self.holdout, self.weight_column, self.level, command,
+            self.holdout, self.weight_column, self.level, self.seed, command,
         )  # fmt: skip
 
 
@@ -103,8 +104,8 @@ class Ttbar:
     json_to: Json = None
     """- prints the cut flow as JSON on standard output."""
 
-    def run(self) -> None:
-        """Runs the command."""
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
         from amplify.commands.ttbar import ttbar
         from amplify.data.ttbar import TtbarSettings
 
@@ -120,8 +121,8 @@ class Report:
     out: Path | None = None
     """Page to write; default report.html beside the results."""
 
-    def run(self) -> None:
-        """Runs the command."""
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
         from amplify.commands.page import page
 
         page(self.results, self.out)
@@ -135,8 +136,9 @@ def main(arguments: list[str] | None = None) -> None:
     commands = tyro.extras.SubcommandApp()
     for name, command in COMMANDS.items():
         commands.command(command, name=name)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        _parse(commands, sys.argv[1:] if arguments is None else arguments).run()
+        _parse(commands, words).run("amplify " + shlex.join(words))
     except AmplifyError as error:
         _fail(str(error))
     except OSError as error:

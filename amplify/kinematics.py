@@ -162,13 +162,13 @@ def rotate_beams(u: Any) -> Any:
     xp = _np(u)
     sign = xp.asarray([1.0, 1, -1, -1, -1] + [1.0] * 12, dtype=u.dtype)
     turn = xp.asarray([0.0] * 13 + [xp.pi, 0, xp.pi, 0], dtype=u.dtype)
-    turned = u * sign + turn
+    turned = u * xp.broadcast_to(sign, u.shape) + xp.broadcast_to(turn, u.shape)
     return xp.concatenate([turned[..., :13], wrap(turned[..., 13:])], axis=-1)
 
 
 def boost_to_rest(p: Momentum, frame: Momentum) -> Momentum:
     """P as seen in the rest frame of the massive momentum `frame`."""
-    return boost_from_rest(p, frame * _np(p).asarray([1.0, -1, -1, -1], dtype=frame.dtype))
+    return boost_from_rest(p, _np(p).concatenate([frame[..., :1], -frame[..., 1:]], axis=-1))
 
 
 def boost_from_rest(p: Momentum, frame: Momentum) -> Momentum:

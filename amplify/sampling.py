@@ -37,13 +37,12 @@ def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: i
         params: of the members, `Ensemble.params`.
         n: events per member.
         sobol: the members share scrambled Sobol latents, which cut the sampling error of an integral 5 to 20 times (method.md section 2);
-            n should then be a power of two. Otherwise each member has Monte Carlo latents of its own.
+            n is then a power of two. Otherwise each member has Monte Carlo latents of its own.
 
     Raises:
-        InputError: n below one.
+        InputError: n below one, or no power of two with Sobol latents.
     """
-    if n < 1:
-        raise InputError("n", "at least 1 event", str(n), "ask for some events")
+    _check(n, sobol)
     blocks: list[list[np.ndarray]] = [[] for _ in range(jax.tree.leaves(params)[0].shape[0])]
     for member, x in _generated(key, generator, params, n, sobol):
         blocks[member].append(x)
@@ -73,8 +72,7 @@ def member_integrals(
         sobol: as in `sample_members`.
         progress: called with (events done, events in all).
     """
-    if n < 1:
-        raise InputError("n", "at least 1 event", str(n), "ask for some events")
+    _check(n, sobol)
     members = jax.tree.leaves(params)[0].shape[0]
     counts = np.zeros((members, len(regions.labels)), np.int64)
     blocks = [0] * members
@@ -84,6 +82,13 @@ def member_integrals(
         if progress is not None:
             progress(sum(blocks), members * n)
     return Integrals(counts / n, None if sobol else n)
+
+
+def _check(n: int, sobol: bool) -> None:
+    if n < 1:
+        raise InputError("n", "at least 1 event", str(n), "ask for some events")
+    if sobol and n & (n - 1):
+        raise InputError("n", "a power of two with Sobol latents", str(n), f"use {1 << n.bit_length()}")
 
 
 def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:

@@ -41,7 +41,7 @@ def test_sobol_integrals_are_several_times_better():
 
 
 def test_samples_are_what_the_integrals_count():
-    n = 40_000
+    n = 1 << 16  # two blocks
     for sobol in (False, True):
         samples = sample_members(jax.random.key(3), GENERATOR, PARAMS, n, sobol=sobol)
         integrals = member_integrals(jax.random.key(3), GENERATOR, PARAMS, REGIONS, n, sobol=sobol).integral
@@ -65,6 +65,8 @@ def test_latents_are_in_the_open_cube_and_reach_the_tails():
 def test_no_events_is_refused():
     with pytest.raises(InputError, match="at least 1"):
         sample_members(jax.random.key(0), GENERATOR, PARAMS, 0)
+    with pytest.raises(InputError, match="power of two"):
+        member_integrals(jax.random.key(0), GENERATOR, PARAMS, REGIONS, 1000, sobol=True)
 
 
 def test_regions_work_on_numpy_and_jax_alike():

@@ -30,6 +30,7 @@ def averaging(
     holdout: str | None,
     weight_column: str | None,
     level: float,
+    seed: int,
     command: str,
 ) -> None:
     """Reads the members chunk by chunk, counts in the regions, estimates and writes."""
@@ -66,7 +67,7 @@ def averaging(
             level=level,
         )
     n_gen = min(t.n for t in tables)
-    results = environment(command, 0, _settings(n_train, names, region_file, n_bins, level, weight_column))
+    results = environment(command, seed, _settings(n_train, names, region_file, n_bins, level, weight_column))
     results["inputs"] = [files.describe(s) for s in [*selections, *([held_out] if held_out else [])]]
     results["estimates"] = averaging_records(
         estimate, regions.labels, members=len(members), n_train=n_train, n_gen=n_gen, n_holdout=held_out.table.n if held_out else None, level=level

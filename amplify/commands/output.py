@@ -28,6 +28,7 @@ def publish(results: dict[str, Any], directory: Path, json_to: str | None) -> No
     """Writes results.json and report.html, prints the table for people and the JSON for programs."""
     from amplify.report.page import write_page
 
+    results = finite(results)
     write_json(directory / "results.json", results)
     write_page(results, directory / "report.html")
     print_table(results)
@@ -36,7 +37,7 @@ def publish(results: dict[str, Any], directory: Path, json_to: str | None) -> No
     say(summary_verdict(results["estimates"]))
     say(f"{directory / 'report.html'}")
     if json_to == "-":
-        print(json.dumps(finite(results), allow_nan=False))
+        print(json.dumps(results, allow_nan=False))
     elif json_to is not None:
         write_json(Path(json_to), results)
 
