@@ -43,7 +43,7 @@ class Config:
 
     n_truth: int = 1_000_000
     n_train: int = 10_000
-    sets: int = 12
+    sets: int = 10
     tuning_sets: int = 8
     same_members: int = 8
     bootstrap_members: int = 8
