@@ -86,12 +86,12 @@ def test_bounded_and_periodic_samples_stay_inside(dim, bounded, periodic):
 
 
 def test_density_is_normalised_and_closes_on_the_circle(x64):
-    flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.15)
+    flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.1)
     a, b = (np.arange(800) + 0.5) / 800, -np.pi + 2 * np.pi * (np.arange(800) + 0.5) / 800
     grid = jnp.asarray(np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2))
     density = np.exp(flow.log_prob(params, grid))
-    assert density.max() / density.min() > 3
-    np.testing.assert_allclose(density.mean() * 2 * np.pi, 1, rtol=2e-3)
+    assert density.max() / density.min() > 1.5
+    np.testing.assert_allclose(density.mean() * 2 * np.pi, 1, rtol=1e-3)
     left, right = (jnp.stack([jnp.asarray(a), jnp.full(800, edge)], axis=1) for edge in (-np.pi + 1e-9, np.pi - 1e-9))
     np.testing.assert_allclose(flow.log_prob(params, left), flow.log_prob(params, right), atol=1e-5)
 
