@@ -11,7 +11,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from scipy.stats import norm
 
 from amplify import regions as rg
@@ -82,4 +81,4 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

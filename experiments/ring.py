@@ -12,7 +12,6 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify import regions as rg
 from amplify.data import ring
@@ -122,4 +121,4 @@ def _train(config: Config, truth: ring.Ring, n_train: int, training: FitConfig, 
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tyro
 
+from amplify.errors import AmplifyError, InputError
 from amplify.report.results import environment, write_json
 
 
@@ -85,11 +87,20 @@ def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str
     return arrays
 
 
+def run(main: Callable[..., Any]) -> None:
+    """The command line of a study; errors are one line and exit code 2."""
+    try:
+        tyro.cli(main)
+    except AmplifyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
 def claim(out: Path, config: Any) -> None:
     """Writes the resolved config beside the results; a directory that holds another config is refused."""
     note, mine = out / "config.json", json.dumps(asdict(config), indent=2, sort_keys=True)
     if note.exists() and note.read_text() != mine:
-        sys.exit(f"error: {out}: expected results of this config, got {note} of another; choose another --out or remove the directory")
+        raise InputError(str(out), "results of this config", f"{note.name} of another", "choose another --out or remove the directory")
     out.mkdir(parents=True, exist_ok=True)
     note.write_text(mine)
 

@@ -13,7 +13,6 @@ import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify import kinematics
 from amplify import regions as rg
@@ -191,4 +190,4 @@ def summarise(config: Config, same: np.ndarray, bootstrap: np.ndarray, truth: np
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

@@ -1,6 +1,7 @@
 """`python -m paper_figures fig04 [fig05 ...]` or `all`: draws figures into paper_figures/output/."""
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,8 @@ def main(figures: Annotated[list[str], tyro.conf.Positional], out: Path = HERE /
     """
     unknown = [name for name in figures if name not in (*NAMES, "all")]
     if unknown or not figures:
-        raise SystemExit(f"error: figure: expected one of {', '.join(NAMES)}, all; got {', '.join(unknown) or 'none'}; choose from the list")
+        print(f"error: figure: expected one of {', '.join(NAMES)}, all; got {', '.join(unknown) or 'none'}; choose from the list", file=sys.stderr)
+        sys.exit(2)
     for name in NAMES if "all" in figures else figures:
         print(*draw(name, out), sep="\n")
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from amplify.errors import InputError
 from experiments import gaussian, study
 from paper_figures.__main__ import NAMES, draw
 from paper_figures.recorded import COMMANDS, DIRECTORY
@@ -69,5 +70,5 @@ def test_a_study_continues_and_refuses_another_config(tmp_path):
     assert len(calls) == 1
     study.claim(tmp_path, gaussian.PRESETS["smoke"])
     study.claim(tmp_path, gaussian.PRESETS["smoke"])
-    with pytest.raises(SystemExit, match="another"):
+    with pytest.raises(InputError, match="another"):
         study.claim(tmp_path, gaussian.PRESETS["full"])
