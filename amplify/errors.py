@@ -15,7 +15,11 @@ class AmplifyError(Exception):
     """
 
     def __init__(self, what: str, expected: str, got: str, fix: str) -> None:
-        super().__init__(f"{what}: expected {expected}, got {got}; {fix}")
+        super().__init__(what, expected, got, fix)  # the arguments as they came: an error of a worker process is pickled
+
+    def __str__(self) -> str:
+        what, expected, got, fix = self.args
+        return f"{what}: expected {expected}, got {got}; {fix}"
 
 
 class InputError(AmplifyError):

@@ -1,6 +1,8 @@
 """Top pairs from Pythia 8: physics numbers of ttbar.md section 1 on a small sample, and the file."""
 
 import json
+import os
+import pickle
 
 import h5py
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from amplify import kinematics as k
 from amplify.data import ttbar
-from amplify.errors import InputError
+from amplify.errors import DivergedError, InputError, MissingExtraError
 
 NO_CUTS = {"pt_min_gev": 0.0, "eta_max": np.inf, "delta_r_min": 0.0}
 
@@ -78,6 +80,28 @@ def test_file_does_not_depend_on_workers_and_continues(tmp_path):
         assert json.loads(a.attrs["settings"])["seed"] == 7
         flow = json.loads(a.attrs["cut_flow"])
         assert list(flow) == ["generated", "pt", "eta", "delta_r"]
+
+
+def test_errors_of_a_worker_arrive_whole():
+    """Pickled and back: an error that cannot be would leave the simulation waiting for ever."""
+    for error in (InputError("a", "b", "c", "d"), MissingExtraError("a", "b", "c", "d"), DivergedError("a", "b", "c", "d")):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error) and str(again) == "a: expected b, got c; d"
+
+
+def test_missing_pythia_and_a_killed_worker_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(ttbar, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[ttbar\]'"):
+        ttbar.simulate(10, tmp_path / "a.h5", workers=1)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(ttbar, "_stored_chunk", _killed)
+    with pytest.raises(InputError, match="finished chunks are kept"):
+        ttbar.simulate(10, tmp_path / "b.h5", workers=1)
+
+
+def _killed(*_):
+    os._exit(9)
 
 
 def test_bad_input(tmp_path):

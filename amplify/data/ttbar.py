@@ -11,6 +11,9 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,13 +72,14 @@ def simulate(
     _claim(parts, settings)
     done, total, index, flow = [], 0, 0, np.zeros(len(_CUT_NAMES), int)
     # spawn: a forked process would inherit JAX's threads
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
         pending: list[Any] = []
         while total < n:
             while len(pending) < 2 * workers:
-                pending.append(pool.apply_async(_stored_chunk, (parts, settings, index)))
+                pending.append(pool.submit(_stored_chunk, parts, settings, index))
                 index += 1
-            path = pending.pop(0).get()
+            path = pending.pop(0).result()
             with np.load(path) as chunk:
                 total += len(chunk["momenta"])
                 flow += chunk["cut_flow"]
@@ -83,6 +87,10 @@ def simulate(
             progress(min(total, n))
             if len(done) * _CHUNK >= 50 * _CHUNK and total == 0:
                 raise InputError("cuts", "some accepted events", f"none of {flow[0]}", "loosen the cuts")
+    except BrokenProcessPool:
+        raise InputError("simulation", "processes that finish", "one that was killed", "start it again: finished chunks are kept") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
     write(out, done, n, settings, dict(zip(_CUT_NAMES, flow.tolist(), strict=True)))
     shutil.rmtree(parts)
     return out
@@ -128,7 +136,7 @@ def _hard_partons(n: int, pythia_seed: int) -> np.ndarray:
         import awkward as ak
         import pythia8mc
     except ImportError as error:
-        raise MissingExtraError("Pythia 8", "the package pythia8mc", "no such package", "pip install 'amplify-hep[ttbar]'") from error
+        raise _missing() from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the two packages about each other
         pythia = pythia8mc.Pythia("", False)
@@ -182,8 +190,12 @@ def _claim(parts: Path, settings: TtbarSettings) -> None:
         raise InputError(f"{parts}", f"chunks made with {mine}", note.read_text(), "remove the directory or choose another --out")
 
 
+def _missing() -> MissingExtraError:
+    return MissingExtraError("Pythia 8", "the packages pythia8mc and awkward", "no such package", "pip install '.[ttbar]' in the directory of amplify")
+
+
 def check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
-    """Raises InputError if `simulate` could not start, before anything is done or said."""
+    """Raises InputError or MissingExtraError if `simulate` could not start, before anything is done or said."""
     if n < 1:
         raise InputError("--events", "at least 1", str(n), "ask for some events")
     if workers < 1:
@@ -194,3 +206,5 @@ def check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
         raise InputError("--smear", "zero or more", str(settings.smear), "use 0 for bare partons, 1 for a detector")
     if out.exists():
         raise InputError(str(out), "a file that does not exist yet", "an existing file", "choose another --out; nothing is overwritten")
+    if find_spec("pythia8mc") is None or find_spec("awkward") is None:
+        raise _missing()
