@@ -40,7 +40,7 @@ PRESETS = {
 
 
 def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:
-    """Runs the study and writes OUT/results.json; seconds, and a minute for paper.
+    """Runs the study and writes OUT/results.json; full takes about a minute.
 
     Args:
         preset: size of the study.

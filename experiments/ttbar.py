@@ -70,7 +70,7 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     """Runs the study and writes OUT/results.json.
 
     Args:
-        preset: smoke takes a minute, quick five, full forty on 2 cores, paper wants a GPU; each simulates its events first.
+        preset: smoke takes under a minute, full forty minutes on 2 cores, paper wants a GPU; each simulates its events first.
         out: default amplify-runs/ttbar-PRESET; finished parts found there are used again.
         data: events from `amplify ttbar`; default OUT/events.h5, simulated if missing.
     """
