@@ -27,6 +27,14 @@ class Generator(NamedTuple):
     dim: int
 
 
+class Trainable(NamedTuple):
+    """The part of a Generator that training needs; a classifier has no more than this."""
+
+    init: Callable[[PRNGKeyArray], Params]
+    loss: Callable[[Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]]
+    dim: int
+
+
 class Samples(NamedTuple):
     """Generated events of every member: JAX models, a user's callable and files on disk meet here."""
 
@@ -77,6 +85,28 @@ class AveragingEstimate(NamedTuple):
     bias: Float[Array, " region"]
     n_equiv_bias_aware: Interval
     factor: Interval
+    status: Int[Array, " region"]
+
+
+class DifferentialEstimate(NamedTuple):
+    """Differential amplification per region (method.md section 3). All arrays are [region].
+
+    Attributes:
+        distance: D, the distance of the distribution functions of truth and generator in the summary; the value of an unbiased estimate may be negative.
+        n_equiv: true events whose distribution functions are as far from the truth, (K1 / D)^2, for n_gen -> infinity.
+        n_equiv_at_n_gen: the same for the events that were generated, 1 / (1 / n_equiv + 1 / n_gen); up to 18 % too large for smooth differences.
+        factor: amplification G = n_equiv / n_train.
+        n_gen: generated events, effective ones for weights.
+        n_holdout: holdout events, effective ones for weights.
+        status: a Status per region.
+    """
+
+    distance: Interval
+    n_equiv: Interval
+    n_equiv_at_n_gen: Float[Array, " region"]
+    factor: Interval
+    n_gen: Float[Array, " region"]
+    n_holdout: Float[Array, " region"]
     status: Int[Array, " region"]
 
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
-from amplify.types import Generator, Params
+from amplify.types import Generator, Params, Trainable
 
 Progress = Callable[[int, int, np.ndarray], None]  # step, steps, mean loss of each member since the last call
 
@@ -95,7 +95,7 @@ def fit(
 
 def fit_members(
     keys: Key[Array, " member"],
-    generator: Generator,
+    generator: Generator | Trainable,
     x: Float[Array, "n dim"],
     rows: Int[Array, "member n_train"],
     *,
@@ -142,7 +142,7 @@ def fit_members(
 
 
 @lru_cache(maxsize=32)  # compiling takes seconds, and the same generator is often trained again
-def _compiled(generator: Generator, config: FitConfig, devices: tuple[Any, ...]) -> tuple[Callable, Callable]:
+def _compiled(generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]) -> tuple[Callable, Callable]:
     """Jitted `start(keys)` and `advance(state, keys, rows, x, weight, steps)`, with the members shared out over the devices."""
     optimiser = optax.chain(
         optax.clip_by_global_norm(config.clip),
@@ -198,7 +198,7 @@ def _refuse_divergence(ensemble: Ensemble) -> None:
     )
 
 
-def _check(generator: Generator, x: Array, weight: Array | None, rows: Array, config: FitConfig) -> None:
+def _check(generator: Generator | Trainable, x: Array, weight: Array | None, rows: Array, config: FitConfig) -> None:
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != generator.dim:
         raise InputError("training events", f"shape [n, {generator.dim}]", str(x.shape), "one row per event, one column per dimension")
     if not np.isfinite(np.asarray(x)).all():

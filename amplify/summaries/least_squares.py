@@ -1,0 +1,83 @@
+"""A learned likelihood ratio in closed form, averaged over models instead of chosen: the default learner (method.md section 3).
+
+With features phi of zero mean under the generator, r(x) = p_true / p_gen = 1 + a phi(x) minimises E_gen[(r - r_true)^2] at (H + lambda) a = d, where H is the
+covariance of phi under the generator and d the mean of phi under truth (least-squares importance fitting, Kanamori, Hido and Sugiyama, JMLR 10 (2009) 1391).
+Families of models offer solutions with their cross-validated loss; all of them are averaged with weights exp(-temper n loss).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from amplify.summaries import Learner, LogProb, Summary, inputs
+
+
+class Teaching(NamedTuple):
+    """Events that teach: inputs [n, dim] of both kinds and their shares of the weight [n], which sum to one."""
+
+    gen: np.ndarray
+    true: np.ndarray
+    share_gen: np.ndarray
+    share_true: np.ndarray
+
+
+class Models(NamedTuple):
+    """What a family offers.
+
+    Attributes:
+        features: inputs [n, dim] -> phi [n, feature], of zero mean under the generator.
+        coefficients: of r - 1 [model, feature].
+        loss: cross-validated E_gen[(r - 1)^2] / 2 - E_true[r - 1] [model].
+        penalty: subtracted from the logarithm of a model's weight [model].
+    """
+
+    features: Callable[[np.ndarray], np.ndarray]
+    coefficients: np.ndarray
+    loss: np.ndarray
+    penalty: np.ndarray
+
+
+Family = Callable[[Teaching], Models]
+FOLDS = 5
+
+
+def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = None, *, temper: float = 0.3, most_gen: int = 100_000) -> Learner:
+    """The average of all models of the families; t = 1 - r, which is log p_gen / p_true to first order.
+
+    Args:
+        families: e.g. `polynomials()` and `bumps()`.
+        log_prob: of the generator where it is known: one feature more, the last of the inputs.
+        temper: models weigh exp(-temper n_true loss - penalty).
+        most_gen: generated events that teach.
+    """
+
+    def learn(x_gen: np.ndarray, x_true: np.ndarray, weight_gen: np.ndarray | None = None, weight_true: np.ndarray | None = None) -> Summary:
+        x_gen, weight_gen = x_gen[:most_gen], None if weight_gen is None else weight_gen[:most_gen]
+        teaching = Teaching(inputs(x_gen, log_prob), inputs(x_true, log_prob), _shares(len(x_gen), weight_gen), _shares(len(x_true), weight_true))
+        n = 1 / (teaching.share_true**2).sum()
+        offers = [family(teaching) for family in families]
+        best = min(offer.loss.min() for offer in offers)
+        weights = [np.exp(-temper * n * (offer.loss - best) - offer.penalty) for offer in offers]
+        total = sum(w.sum() for w in weights)
+        averaged = [(offer.features, w @ offer.coefficients / total) for offer, w in zip(offers, weights, strict=True)]
+
+        def summary(x: np.ndarray) -> np.ndarray:
+            blocks = (inputs(x[start : start + 65536], log_prob) for start in range(0, len(x), 65536))
+            return np.concatenate([-sum(features(b) @ a for features, a in averaged) for b in blocks] or [np.zeros(0)])
+
+        return summary
+
+    return learn
+
+
+def fold_means(phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so every fifth one is a fold."""
+    weight = np.where(np.arange(len(share)) % FOLDS == np.arange(FOLDS)[:, None], share, 0.0)
+    sums, size = weight @ phi, weight.sum(axis=1, keepdims=True)
+    return sums / size, (sums.sum(axis=0) - sums) / (1 - size)
+
+
+def _shares(n: int, weight: np.ndarray | None) -> np.ndarray:
+    return np.full(n, 1 / n) if weight is None else np.asarray(weight, np.float64) / np.sum(weight)
