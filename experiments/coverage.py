@@ -1,7 +1,7 @@
 """Does the interval of differential amplification contain the truth as often as it says? And what does a learned ratio see?
 
-Known densities (`experiments.toys`), thousands of repetitions: coverage of two-sided intervals with the exact ratio, coverage of the claim n_equiv < X with a learned one,
-the rate of that claim where there is no difference, and the efficiency D_learned / D_inf. Run `python -m experiments.coverage --preset full`.
+Known densities (`experiments.toys`), thousands of repetitions: coverage of two-sided intervals with the exact ratio, coverage of the claim n_equiv < X with
+a learned one, the rate of that claim where there is no difference, and the efficiency D_learned / D_inf. Run `python -m experiments.coverage --preset full`.
 """
 
 import multiprocessing

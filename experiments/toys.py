@@ -1,7 +1,7 @@
 """Pairs of densities a known distance apart, for studies that repeat thousands of times: NumPy, so that no new size compiles anything.
 
-`ring` and `shell`: a generator whose ring is a little too large and too wide, a smooth difference. `blob`: a generator with 3 % of its events in a spot that truth
-does not have. `missing`: the same spot, in truth only. `same`: no difference.
+`ring` and `shell`: a generator whose ring is a little too large and too wide, a smooth difference. `blob`: a generator with 3 % of its events in a spot that
+truth does not have. `missing`: the same spot, in truth only. `same`: no difference.
 """
 
 from collections.abc import Callable

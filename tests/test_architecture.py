@@ -8,8 +8,8 @@ import amplify
 ROOT = Path(amplify.__file__).parent
 # a room may import itself and whatever stands before it
 ORDER = [
-    ["errors"], ["types"], ["devices"], ["kinematics"], ["data"], ["nets"], ["generators"], ["members"], ["regions"], ["sampling"], ["summaries"], ["estimators"],
-    ["report"], ["commands"], ["cli"],
+    ["errors"], ["types"], ["devices"], ["kinematics"], ["data"], ["nets"], ["generators"], ["members"], ["regions"], ["sampling"], ["summaries"],
+    ["estimators"], ["report"], ["commands"], ["cli"],
 ]  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 

@@ -43,7 +43,7 @@ def test_reference_8_the_mean_of_the_calibrated_distribution(scale, mean):
 
 
 def test_the_calibrated_distribution_by_a_simulation_of_its_own():
-    """Gaussians N(0, 1) and N(delta, 1), two samples of 4000 events, 500 times: S(L) with L = D sqrt(n/2). Quantiles agree within 4 sigma (false alarm 2e-4)."""
+    """Gaussians N(0, 1) and N(delta, 1), two samples of 4000 events, 500 times: S(L) with L = D sqrt(n/2). Quantiles within 4 sigma (false alarm 2e-4)."""
     rng = np.random.default_rng(0)
     n, delta = 4000, 0.12
     distance = norm.cdf(delta / 2) - norm.cdf(-delta / 2)

@@ -1,6 +1,6 @@
-"""A few Gaussian bumps, chosen greedily: the family of ratios that sees local defects, a spike that is not there or a resonance that is missing.
+"""A few Gaussian bumps, chosen greedily: the family of ratios that sees local defects, a spike too many or a missing resonance.
 
-Polynomials spread a local difference over all of space, and lose most of it at the threshold r = 1 (method.md section 3: efficiency .67 at most for a 3 % blob).
+Polynomials spread a local difference over all of space and lose most of it at the threshold r = 1 (method.md section 3: efficiency .67 at most for a blob).
 A model with one bump is constant elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
