@@ -83,6 +83,55 @@ class Averaging:
 
 
 @dataclass(frozen=True)
+class Differential:
+    """How many true events a trained generator is worth, from a test of its events against a holdout; no averaging over volumes, one network.
+
+    Example: amplify differential --generated gen.npy --holdout test.npy --n-train 10000 --train train.npy
+    """
+
+    generated: str
+    """File of generated events, as many as there are; they stream. .npy, .npz, .h5; FILE:path/inside picks a data set."""
+    holdout: str
+    """File of true events that were not used in training."""
+    n_train: int
+    """Training events of the generator."""
+    summary: str = "classifier"
+    """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners), column:NAME, or ratio:NAME for a column that is
+    log p_generated / p_true."""
+    train: str | None = None
+    """The training events: to refuse a holdout that shares events with them, and to count those in each region."""
+    columns: tuple[str, ...] | None = None
+    """Columns to learn from and to cut on; default all."""
+    log_prob_column: str | None = None
+    """Column, in both files, with the generator's log density: the learned ratio sees more with it."""
+    regions: Path | None = None
+    """JSON file of regions: {"tail": {"x0": [3, null]}, ...}; both samples are cut to each."""
+    fraction: float = 1 / 3
+    """Part of the holdout that teaches a learned ratio; the rest is tested."""
+    weight_column: str | None = None
+    """Column with event weights, in one or both files."""
+    level: float | None = None
+    """Confidence level: default .68, or .90 for the one-sided limit of a learned ratio."""
+    seed: int = 0
+    """Of the split of the holdout and the learner."""
+    out: Path | None = None
+    """Directory for results.json and report.html; default amplify-runs/differential-<time>."""
+    json_to: Json = None
+    """- prints results.json on standard output too; a file name writes it there."""
+
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
+        from amplify.commands.differential import Request, differential
+        from amplify.commands.output import out_directory
+
+        request = Request(
+            self.generated, self.holdout, self.n_train, self.summary, self.train, self.columns, self.log_prob_column, self.weight_column, self.regions,
+            self.fraction, self.level, self.seed,
+        )  # fmt: skip
+        differential(out_directory("differential", self.out), self.json_to, request, command)
+
+
+@dataclass(frozen=True)
 class Ttbar:
     """Simulates top-pair events with Pythia 8 into an HDF5 file; an interrupted run continues. Needs the extra [ttbar].
 
@@ -128,7 +177,7 @@ class Report:
         page(self.results, self.out)
 
 
-COMMANDS = {"demo": Demo, "averaging": Averaging, "ttbar": Ttbar, "report": Report}
+COMMANDS = {"demo": Demo, "averaging": Averaging, "differential": Differential, "ttbar": Ttbar, "report": Report}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -147,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
         _fail("run: expected to finish, got an interruption; start it again", code=130)
 
 
-def _parse(commands: tyro.extras.SubcommandApp, arguments: list[str]) -> Demo | Averaging | Ttbar | Report:
+def _parse(commands: tyro.extras.SubcommandApp, arguments: list[str]) -> Demo | Averaging | Differential | Ttbar | Report:
     """Arguments to a command; what tyro says of wrong ones in a box becomes one line."""
     box = io.StringIO()
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 Params = Any  # a pytree of arrays
@@ -40,6 +41,17 @@ class Samples(NamedTuple):
 
     x: Float[Array, "member event dim"]
     weight: Float[Array, "member event"] | None = None
+
+
+class Events(NamedTuple):
+    """One sample: events x [n, dim] and their weights [n] or None."""
+
+    x: np.ndarray
+    weight: np.ndarray | None = None
+
+    def take(self, rows: Any) -> "Events":
+        """The events of these rows: indices, a slice or a mask."""
+        return Events(self.x[rows], None if self.weight is None else self.weight[rows])
 
 
 class Interval(NamedTuple):

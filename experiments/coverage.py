@@ -18,13 +18,14 @@ import numpy as np
 from amplify.data import gaussian
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import K1
-from amplify.estimators.learned import Sample, cross_fit, learned_amplification, summary_distance
+from amplify.estimators.learned import cross_fit, learned_amplification, summary_distance
 from amplify.report.progress import progress_bar
 from amplify.summaries.default import learned_ratio
 from amplify.summaries.least_squares import least_squares_ratio
 from amplify.summaries.mlp import mlp_ratio
 from amplify.summaries.polynomial import polynomials
 from amplify.summaries.trees import boosted_trees
+from amplify.types import Events
 from experiments import study, toys
 
 LEARNERS = {
@@ -159,7 +160,7 @@ def _coverage_of_intervals(ratio: float, rows: np.ndarray) -> list[dict[str, Any
 def _learned(seed: int, toy: str, learner: str, n_holdout: int, repetition: int) -> float:
     """X of the claim n_equiv < X at 90 %, one split."""
     rng, t = np.random.default_rng([seed, list(toys.TOYS).index(toy), n_holdout, repetition]), toys.TOYS[toy]
-    generated, holdout = Sample(t.generate(rng, max(40_000, 30 * n_holdout))), Sample(t.true(rng, n_holdout))
+    generated, holdout = Events(t.generate(rng, max(40_000, 30 * n_holdout))), Events(t.true(rng, n_holdout))
     estimate, _ = learned_amplification(LEARNERS[learner](t.log_prob_gen), generated, holdout, n_train=1, seed=repetition)
     return float(estimate.n_equiv.high[0])
 
@@ -167,7 +168,7 @@ def _learned(seed: int, toy: str, learner: str, n_holdout: int, repetition: int)
 def _cross(seed: int, toy: str, n_holdout: int, null: bool, repetition: int) -> tuple[float, float]:
     """D0 over five folds and its naive error; for the null a holdout of generated events."""
     rng, t = np.random.default_rng([seed, list(toys.TOYS).index(toy), n_holdout, repetition]), toys.TOYS[toy]
-    generated, holdout = Sample(t.generate(rng, max(40_000, 20 * n_holdout))), Sample((t.generate if null else t.true)(rng, n_holdout))
+    generated, holdout = Events(t.generate(rng, max(40_000, 20 * n_holdout))), Events((t.generate if null else t.true)(rng, n_holdout))
     found = cross_fit(LEARNERS["polynomials"](t.log_prob_gen), generated, holdout, null_experiments=0, seed=repetition)
     return found.distance, found.naive_error
 
@@ -205,7 +206,7 @@ def _efficiency(seed: int, toy: str, learner: str, n_holdout: int, repetition: i
     n = n_holdout // 2
     x_gen, x_true = t.generate(rng, max(20_000, 20 * n)), t.true(rng, n)
     summary = LEARNERS[learner](t.log_prob_gen)(x_gen, x_true)
-    return summary_distance(summary, *(Sample(x) for x in _measuring(toy)))[0]
+    return summary_distance(summary, *(Events(x) for x in _measuring(toy)))[0]
 
 
 @lru_cache(maxsize=1)

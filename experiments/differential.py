@@ -22,7 +22,7 @@ from amplify.devices import use_all_cores
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import K1, ks_distance_to
-from amplify.estimators.learned import Sample, learned_amplification
+from amplify.estimators.learned import learned_amplification
 from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
 from amplify.members.ensemble import ensemble_rows
@@ -30,7 +30,7 @@ from amplify.members.fit import FitConfig, fit_members
 from amplify.report.progress import progress_bar
 from amplify.sampling import member_integrals, sample_members, uniform_latents
 from amplify.summaries.default import learned_ratio
-from amplify.types import Generator
+from amplify.types import Events, Generator
 from experiments import study
 
 BULK, TAIL = (3.0, 5.0), 6.0  # radii; one width around the ring, two widths outside
@@ -178,7 +178,7 @@ def _distances(
             if len(part_holdout) < 150:
                 limits.append(np.nan)
                 continue
-            found, _ = learned_amplification(learned_ratio(log_prob_gen), Sample(part_gen), Sample(part_holdout), n_train=n_train * share[r], seed=s)
+            found, _ = learned_amplification(learned_ratio(log_prob_gen), Events(part_gen), Events(part_holdout), n_train=n_train * share[r], seed=s)
             limits.append(float(found.factor.high[0]))
     sizes, t_sorted = _sizes(config.n_gen), np.sort(t_true)
     functions = _functions(t_gen, t_true)

@@ -9,7 +9,8 @@ import pytest
 from amplify.errors import InputError
 from amplify.estimators.averaging import averaging_amplification
 from amplify.report.page import write_page
-from amplify.report.results import averaging_records, environment, finite, number, read_json, summary_verdict, write_json
+from amplify.report.results import averaging_records, environment, finite, read_json, write_json
+from amplify.report.verdicts import number, summary_verdict
 from amplify.types import Holdout, Status
 
 

@@ -1,6 +1,5 @@
 """`amplify averaging`: files with generated events, one per member, to a verdict per region."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from amplify import regions as rg
+from amplify.commands.cuts import fractions_in, read_regions
 from amplify.commands.output import publish
 from amplify.data import files
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
@@ -51,13 +51,13 @@ def averaging(
     counted = []
     with progress_bar("reading members", total=len(selections)) as bar:
         for done, selection in enumerate(selections):
-            counted.append(_fractions(regions, selection))
+            counted.append(fractions_in(regions, selection))
             bar.count(done + 1, len(selections))
     integral = np.stack([c.integral for c in counted])
     empty = [label for label, inside in zip(regions.labels, np.sum([c.n_inside for c in counted], axis=0), strict=True) if inside == 0]
     if empty:
         raise EmptyRegionError(f"region {empty[0]}", "generated events inside", "none in any member", "widen the region or remove it")
-    truth = None if held_out is None else _fractions(regions, held_out)
+    truth = None if held_out is None else fractions_in(regions, held_out)
     with jax.enable_x64(True):
         estimate = averaging_amplification(
             integral,
@@ -96,50 +96,6 @@ def _regions(region_file: Path | None, n_bins: int, names: Sequence[str], source
         return read_regions(region_file, names)
     pooled = np.concatenate([files.spread_rows(s, _EDGE_EVENTS // len(sources)) for s in sources])
     return rg.join(*(rg.equiprobable_bins(rg.column(i), pooled, n_bins, name) for i, name in enumerate(names)))
-
-
-def read_regions(path: Path, names: Sequence[str]) -> rg.Regions:
-    """Regions from JSON: {"label": {"column": [low, high], ...}, ...}, low <= column < high, null for an open end.
-
-    Raises:
-        InputError: no such file, no JSON, an unknown column, an interval that is none.
-    """
-    if not path.is_file():
-        raise InputError(str(path), "a JSON file of regions", "no such file", "check the path")
-    try:
-        cuts = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        line = getattr(error, "lineno", "?")
-        raise InputError(str(path), 'JSON like {"tail": {"x0": [3, null]}}', f"an error in line {line}", "correct it") from None
-    if not isinstance(cuts, dict) or not cuts:
-        raise InputError(str(path), 'an object like {"tail": {"x0": [3, null]}}', type(cuts).__name__, "name each region")
-    return rg.join(*(_region(path, label, region, names) for label, region in cuts.items()))
-
-
-def _region(path: Path, label: str, cuts: Any, names: Sequence[str]) -> rg.Regions:
-    if not isinstance(cuts, dict) or not cuts:
-        raise InputError(f"{path}: region {label}", '{"column": [low, high]}', str(cuts)[:80], "name at least one column")
-    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for column, interval in cuts.items():
-        if column not in names:
-            raise InputError(f"{path}: region {label}", f"one of the columns {', '.join(names)}", column, "correct the name")
-        ends = interval if isinstance(interval, list) and len(interval) == 2 else [0, 0]
-        if any(end is not None and (isinstance(end, bool) or not isinstance(end, int | float)) for end in ends):
-            ends = [0, 0]
-        bottom, top = -np.inf if ends[0] is None else ends[0], np.inf if ends[1] is None else ends[1]
-        if not bottom < top:
-            raise InputError(f"{path}: region {label}", "[low, high] with low < high", str(interval)[:80], "an empty region holds no events")
-        low[names.index(column)], high[names.index(column)] = bottom, top
-    return rg.box(low, high, label)
-
-
-def _fractions(regions: rg.Regions, selection: files.Selection) -> rg.Fractions:
-    total = None
-    for block, weight in files.chunks(selection):
-        part = rg.count(regions, block, weight)
-        total = part if total is None else total.plus(part)
-    assert total is not None, "tables have at least one row"
-    return rg.fractions(total)
 
 
 def _warnings(tables: Sequence[files.Table], counted: Sequence[rg.Fractions], no_holdout: bool) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from amplify.errors import InputError
-from amplify.report.results import finite, number, summary_verdict, write_json
+from amplify.report.results import finite, write_json
+from amplify.report.verdicts import number, summary_verdict
 
 
 def out_directory(command: str, out: Path | None) -> Path:
@@ -43,23 +44,37 @@ def publish(results: dict[str, Any], directory: Path, json_to: str | None) -> No
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """G per region on standard error."""
+    """G per region on standard error, one table for each method."""
+    for method in dict.fromkeys(r["method"] for r in results["estimates"]):
+        _print_method(method, results)
+    if results.get("sensitivities"):
+        say("a distortion of this size would have been seen with the efficiency:")
+        for s in results["sensitivities"]:
+            say(f"  {s['shape']:8s} D = {number(s['distance'])}: {s['efficiency']:.2f} +- {s['error']:.2f}")
+
+
+def _print_method(method: str, results: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     truth = results.get("truth")
-    table = Table(title="averaging amplification, by region")
-    for name in ("region", "I", "sigma_model", "n_equiv", "G", "68 % interval", *(("actual sigma", "actual G") if truth else ()), "status"):
-        table.add_column(name, justify="left" if name in ("region", "status") else "right", no_wrap=name == "region")
-    for i, r in enumerate(results["estimates"]):
+    rows = [(i, r) for i, r in enumerate(results["estimates"]) if r["method"] == method]
+    table = Table(title=f"{method} amplification, by region")
+    own = {"averaging": ("I", "sigma_model"), "differential": ("summary", "D")}[method]
+    known = (("actual sigma", "actual G") if method == "averaging" else ("actual D", "actual G")) if truth else ()
+    for name in ("region", *own, "n_equiv", "G", f"{100 * rows[0][1]['level']:.0f} % interval", *known, "status"):
+        table.add_column(name, justify="left" if name in ("region", "summary", "status") else "right", no_wrap=name == "region")
+    for i, r in rows:
         low, high = r["amplification_interval"]
-        known = (number(truth["actual_sigma"][i]), number(truth["actual_amplification"][i])) if truth else ()
-        value = "-" if r["amplification"] is None else number(r["amplification"])
-        n_equiv = "-" if r["n_equiv"] is None else number(r["n_equiv"])
-        sigma = "-" if r["sigma_model"] is None else number(r["sigma_model"])
-        table.add_row(r["region"], number(r["integral"]), sigma, n_equiv, value, f"{number(low)} to {number(high)}", *known, r["status"])
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+        actual = (number(truth["actual_sigma" if method == "averaging" else "actual_distance"][i]), number(truth["actual_amplification"][i])) if truth else ()
+        first = (number(r["integral"]), _or_dash(r["sigma_model"])) if method == "averaging" else (r["summary"], _or_dash(r["distance"]))
+        table.add_row(r["region"], *first, _or_dash(r["n_equiv"]), _or_dash(r["amplification"]), f"{number(low)} to {number(high)}", *actual, r["status"])
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
     console.print(table)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else number(value)
 
 
 def say(text: str) -> None:

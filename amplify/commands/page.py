@@ -4,7 +4,8 @@ from pathlib import Path
 
 from amplify.commands.output import print_table, say
 from amplify.report.page import write_page
-from amplify.report.results import read_json, summary_verdict
+from amplify.report.results import read_json
+from amplify.report.verdicts import summary_verdict
 
 
 def page(results_file: Path, out: Path | None) -> None:

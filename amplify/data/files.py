@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.types import Events
 
 CHUNK = 1 << 18  # rows read at once
 
@@ -77,22 +78,32 @@ def select(table: Table, columns: Sequence[str] | None = None, weight_column: st
     return Selection(table, tuple(table.columns.index(c) for c in chosen), weight)
 
 
-def chunks(selection: Selection, size: int = CHUNK) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Blocks of events [rows, column] and their weights [rows] or None.
+def chunks(selection: Selection, size: int = CHUNK, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Blocks of events [rows, column] and their weights [rows] or None, of the rows from start to stop.
 
     Raises:
         InputError: a value that is not finite, with its row and column.
     """
     table = selection.table
-    for start in range(0, table.n, size):
-        block = table.read(start, min(start + size, table.n))
+    stop = table.n if stop is None else stop
+    for first in range(start, stop, size):
+        block = table.read(first, min(first + size, stop))
         used = [*selection.columns, *([] if selection.weight is None else [selection.weight])]
         values = block[:, used]
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
-            got = f"{values[row, column]} in row {start + row}, column {table.columns[used[column]]}"
+            got = f"{values[row, column]} in row {first + row}, column {table.columns[used[column]]}"
             raise InputError(table.source, "finite numbers", got, "remove such events or repair the column")
         yield block[:, list(selection.columns)], None if selection.weight is None else np.asarray(block[:, selection.weight], np.float64)
+
+
+def load(selection: Selection, *, stop: int | None = None) -> Events:
+    """The events before row `stop`, or all, in memory; float64."""
+    blocks = list(chunks(selection, stop=stop))
+    if not blocks:
+        return Events(np.zeros((0, len(selection.columns))))
+    weights = [w for _, w in blocks if w is not None]
+    return Events(np.concatenate([x for x, _ in blocks]).astype(np.float64), np.concatenate(weights) if weights else None)
 
 
 def spread_rows(selection: Selection, limit: int) -> np.ndarray:

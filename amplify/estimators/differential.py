@@ -202,7 +202,7 @@ def _from_threshold(generated: Tally, holdout: Tally, level: float, learned: boo
     if error == 0:  # all events on one side of the threshold: no difference, and no error known; that of half the events is the largest
         error = 0.5 * np.sqrt(1 / holdout.counts.n_effective + 1 / generated.counts.n_effective)
     if learned:
-        return value, max(value - norm.ppf(level) * error, 0.0), 1.0
+        return value, max(float(value - norm.ppf(level) * error), 0.0), 1.0
     return value, *unified_interval(value, error, level)
 
 

@@ -43,9 +43,9 @@ def ks_distance(
     """
     traced = any(isinstance(a, jax.Array) for a in (x, y))
     xp: Any = jnp if traced else np
-    x, y = xp.asarray(x), xp.asarray(y)
-    n, m = x.shape[0], y.shape[0]
-    values = xp.concatenate([x, y])
+    both: Any = [xp.asarray(x), xp.asarray(y)]
+    n, m = len(both[0]), len(both[1])
+    values = xp.concatenate(both)
     order = _order(values)
     values = values[order]
     from_x = order < n
@@ -63,12 +63,12 @@ def ks_distance(
 def ks_distance_to(u: Float[ArrayLike, " n"], weight: Float[ArrayLike, " n"] | None = None) -> Any:
     """One-sample D = sup |F_n - F|, for u = F(x) [n], the known distribution function at the events."""
     xp: Any = jnp if isinstance(u, jax.Array) else np
-    u = xp.asarray(u)
-    order = _order(u)
-    u = u[order]
-    w = xp.full(u.shape[0], 1 / u.shape[0]) if weight is None else (xp.asarray(weight) / xp.asarray(weight).sum())[order]
+    value: Any = xp.asarray(u)
+    order = _order(value)
+    value = value[order]
+    w = xp.full(len(value), 1 / len(value)) if weight is None else (xp.asarray(weight) / xp.asarray(weight).sum())[order]
     after = xp.cumsum(w)
-    return xp.maximum(xp.abs(after - u), xp.abs(after - w - u)).max()
+    return xp.maximum(xp.abs(after - value), xp.abs(after - w - value)).max()
 
 
 class Counts(NamedTuple):
@@ -99,13 +99,14 @@ class Counts(NamedTuple):
 def count_between(grid: Float[ArrayLike, " k"], t: Float[ArrayLike, " n"], weight: Float[ArrayLike, " n"] | None = None) -> Counts:
     """Counts of the values t against the sorted grid: integers without weights. NumPy on the host; under jit and shard_map with JAX arrays."""
     xp: Any = jnp if isinstance(t, jax.Array) else np
+    values: Any = xp.asarray(t)
     if weight is None:
-        ordered = _sorted(xp.asarray(t))
+        ordered = _sorted(values)
         below, up_to = (xp.searchsorted(ordered, grid, side=side) for side in ("left", "right"))
-        n = xp.asarray(t.shape[0])
+        n = xp.asarray(len(values))
         return Counts(below, up_to, n, n)
-    order = _order(xp.asarray(t))
-    ordered, w = t[order], xp.asarray(weight)[order]
+    order = _order(values)
+    ordered, w = values[order], xp.asarray(weight)[order]
     cumulative = xp.concatenate([xp.zeros(1, w.dtype), xp.cumsum(w)])
     below, up_to = (cumulative[xp.searchsorted(ordered, grid, side=side)] for side in ("left", "right"))
     return Counts(below, up_to, w.sum(), (w**2).sum())

@@ -6,7 +6,7 @@ A learned ratio misses a part of the difference, so it supports one claim, n_equ
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm
@@ -14,28 +14,18 @@ from scipy.stats import norm
 from amplify.errors import InputError
 from amplify.estimators.differential import differential_amplification, tally, threshold_distance
 from amplify.estimators.kolmogorov import K1
-from amplify.types import DifferentialEstimate
+from amplify.types import DifferentialEstimate, Events
 
 Learn = Callable[..., Callable[[np.ndarray], np.ndarray]]
 GEN_PER_TRUE = 20  # generated events that teach, for each true one
-
-
-class Sample(NamedTuple):
-    """Events [n, dim] and their weights [n] or None."""
-
-    x: np.ndarray
-    weight: np.ndarray | None = None
-
-    def __getitem__(self, rows: Any) -> "Sample":  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Sample(self.x[rows], None if self.weight is None else self.weight[rows])
 
 
 class Split(NamedTuple):
     """A learned summary and the events it has not seen."""
 
     summary: Callable[[np.ndarray], np.ndarray]
-    generated: Sample
-    holdout: Sample
+    generated: Events
+    holdout: Events
 
 
 class Sensitivity(NamedTuple):
@@ -47,7 +37,7 @@ class Sensitivity(NamedTuple):
     error: float
 
 
-def split(learn: Learn, generated: Sample, holdout: Sample, *, fraction: float = 1 / 3, seed: int = 0) -> Split:
+def split(learn: Learn, generated: Events, holdout: Events, *, fraction: float = 1 / 3, seed: int = 0) -> Split:
     """Learns a summary from a fraction of the holdout and as many generated events as help; the others are left for the test.
 
     At most half of the generated events teach, 20 for each true one.
@@ -62,13 +52,13 @@ def split(learn: Learn, generated: Sample, holdout: Sample, *, fraction: float =
         raise InputError("events to learn from", "at least 20 of the holdout and of the generated", f"{n_teach} and {len(generated.x)}", "give more events")
     order = np.random.default_rng(seed).permutation(len(holdout.x))
     n_gen = min(max(GEN_PER_TRUE * n_teach, 20_000), len(generated.x) // 2)
-    teach, test = holdout[order[:n_teach]], holdout[order[n_teach:]]
+    teach, test = holdout.take(order[:n_teach]), holdout.take(order[n_teach:])
     summary = learn(generated.x[:n_gen], teach.x, None if generated.weight is None else generated.weight[:n_gen], teach.weight)
-    return Split(summary, generated[n_gen:], test)
+    return Split(summary, generated.take(slice(n_gen, None)), test)
 
 
 def learned_amplification(
-    learn: Learn, generated: Sample, holdout: Sample, *, n_train: float, fraction: float = 1 / 3, seed: int = 0, level: float = 0.9
+    learn: Learn, generated: Events, holdout: Events, *, n_train: float, fraction: float = 1 / 3, seed: int = 0, level: float = 0.9
 ) -> tuple[DifferentialEstimate, Split]:
     """One split, valid as it is: the estimate of one region and the summary that was learned."""
     parts = split(learn, generated, holdout, fraction=fraction, seed=seed)
@@ -95,8 +85,8 @@ class CrossFit(NamedTuple):
 
 def cross_fit(
     learn: Learn,
-    generated: Sample,
-    holdout: Sample,
+    generated: Events,
+    holdout: Events,
     *,
     folds: int = 5,
     null_experiments: int = 200,
@@ -118,24 +108,24 @@ def cross_fit(
     if len(generated.x) < 5 * n:
         raise InputError("generated events", f"at least 5 for each of the {n} of the holdout", str(len(generated.x)), "generate more")
     rng = np.random.default_rng(seed)
-    distance, error = _over_folds(learn, generated, holdout[rng.permutation(n)], folds)
+    distance, error = _over_folds(learn, generated, holdout.take(rng.permutation(n)), folds)
     null = np.empty(null_experiments)
     for k in range(null_experiments):
         chosen = rng.permutation(len(generated.x))
-        null[k], _ = _over_folds(learn, generated[chosen[n:]], generated[chosen[:n]], folds)
+        null[k], _ = _over_folds(learn, generated.take(chosen[n:]), generated.take(chosen[:n]), folds)
         if progress is not None:
             progress(k + 1, null_experiments)
     return CrossFit(distance, error, null)
 
 
-def _over_folds(learn: Learn, generated: Sample, holdout: Sample, folds: int) -> tuple[float, float]:
+def _over_folds(learn: Learn, generated: Events, holdout: Events, folds: int) -> tuple[float, float]:
     """Mean of the folds' D0 and the naive error of the mean; half of the generated events teach, the others test."""
     fold = np.arange(len(holdout.x)) % folds
     half = len(generated.x) // 2
-    teach_gen, test_gen = generated[:half], generated[half:]
+    teach_gen, test_gen = generated.take(slice(half)), generated.take(slice(half, None))
     distances, variances = [], []
     for k in range(folds):
-        teach, test = holdout[fold != k], holdout[fold == k]
+        teach, test = holdout.take(fold != k), holdout.take(fold == k)
         summary = learn(teach_gen.x, teach.x, teach_gen.weight, teach.weight)
         distance, error = summary_distance(summary, test_gen, test)
         distances.append(distance)
@@ -143,14 +133,14 @@ def _over_folds(learn: Learn, generated: Sample, holdout: Sample, folds: int) ->
     return float(np.mean(distances)), float(np.sqrt(np.sum(variances)) / folds)
 
 
-def summary_distance(summary: Callable[[np.ndarray], np.ndarray], generated: Sample, holdout: Sample) -> tuple[float, float]:
+def summary_distance(summary: Callable[[np.ndarray], np.ndarray], generated: Events, holdout: Events) -> tuple[float, float]:
     """D0 of a summary and its error."""
     t_gen, t_holdout = summary(generated.x), summary(holdout.x)
     grid = np.zeros(1)
     return threshold_distance(tally(grid, t_gen, generated.weight), tally(grid, t_holdout, holdout.weight))
 
 
-def sensitivities(learn: Learn, generated: Sample, *, n_teach: int, distance: float, repetitions: int = 10, seed: int = 0) -> list[Sensitivity]:
+def sensitivities(learn: Learn, generated: Events, *, n_teach: int, distance: float, repetitions: int = 10, seed: int = 0) -> list[Sensitivity]:
     """What the learner would have made of known distortions of this distance: a smooth, a medium and a narrow one.
 
     Generated events stand in for truth: reweighted by 1 + epsilon h(x) they are a truth that is `distance` away. h is a tilt along a random direction (smooth),
@@ -171,7 +161,7 @@ def sensitivities(learn: Learn, generated: Sample, *, n_teach: int, distance: fl
         raise InputError("generated events", f"at least {3 * n_teach}, three times those that teach", str(len(x)), "generate more")
     width = x.std(axis=0)
     z = (x - x.mean(axis=0)) / np.where(width > 0, width, 1.0)
-    teach, pool, measure = generated[:third], slice(third, 2 * third), slice(2 * third, None)
+    teach, pool, measure = generated.take(slice(third)), slice(third, 2 * third), slice(2 * third, None)
     n_gen = min(max(GEN_PER_TRUE * n_teach, 20_000), third)
     found = []
     for shape, content in (("smooth", None), ("medium", 0.20), ("narrow", 0.03)):

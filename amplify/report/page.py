@@ -11,8 +11,8 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from amplify.report import plots
-from amplify.report.results import number, summary_verdict
+from amplify.report import differential_plots, plots
+from amplify.report.verdicts import number, summary_verdict
 
 
 def write_page(results: dict[str, Any], path: Path) -> None:
@@ -21,12 +21,28 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     environment.filters["number"] = number
     template = environment.from_string(files("amplify.report").joinpath("page.html").read_text())
     with mpl.rc_context(plots.STYLE):  # pyright: ignore[reportArgumentType]
-        figures = [_svg(draw(results)) for draw in (plots.amplification_by_region, plots.sigma_curves)]
-    page = template.render(results=results, estimates=results["estimates"], verdict=summary_verdict(results["estimates"]), figures=figures)
+        figures = {name: _svg(figure) for name, figure in _figures(results).items()}
+    estimates = [e | {"row": row} for row, e in enumerate(results["estimates"])]  # the row finds the truth of a demonstration
+    methods = {name: [e for e in estimates if e["method"] == name] for name in ("averaging", "differential")}
+    page = template.render(results=results, estimates=estimates, **methods, verdict=summary_verdict(estimates), figures=figures)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(page)
     os.replace(unfinished, path)
+
+
+def _figures(results: dict[str, Any]) -> dict[str, Figure]:
+    """The figures that these results have data for."""
+    figures = {"regions": plots.amplification_by_region(results)}
+    if any(e["method"] == "averaging" for e in results["estimates"]):
+        figures["sigma"] = plots.sigma_curves(results)
+    part = results.get("differential")
+    if part:
+        summary = next(e["summary"] for e in results["estimates"] if e["method"] == "differential")
+        figures |= {"functions": differential_plots.distribution_functions(part, summary), "approach": differential_plots.approach(part)}
+        if "map" in part:
+            figures["map"] = differential_plots.ratio_map(part)
+    return figures
 
 
 def _svg(figure: Figure) -> Markup:

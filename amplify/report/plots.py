@@ -27,20 +27,24 @@ def amplification_by_region(results: dict[str, Any]) -> Figure:
         status = record["status"]
         label = None if status in seen else _WORDS[status]
         seen.add(status)
-        if status == "unresolved" and record["amplification"] is None:
+        if status == "unresolved" and (record["amplification"] is None or (not low and high is None)):
             axis.plot([low_end, high_end], [row, row], color=GREY, lw=1, ls=":", label=label)
             continue
         axis.plot([low or low_end, high or high_end], [row, row], color=ACCENT if status != "biased" else INK, lw=2, solid_capstyle="butt")
+        if status == "upper_limit":
+            axis.plot(low_end, row, marker="<", color=ACCENT, ms=6, clip_on=False)
         if high is None:
             axis.plot(high_end, row, marker=">", color=ACCENT, ms=6, clip_on=False)
-        if record["amplification"]:
-            axis.plot(record["amplification"], row, marker=_MARKERS[status], color=ACCENT if status != "biased" else INK, ms=7, ls="", label=label)
+        at = high if status == "upper_limit" else record["amplification"]
+        if at:
+            axis.plot(at, row, marker=_MARKERS[status], color=ACCENT if status != "biased" else INK, ms=7, ls="", label=label)
         if actual and actual[row]:
             axis.plot(actual[row], row, marker="D", mfc="white", mec=INK, ms=5, ls="", label=None if "actual" in seen else "actual (truth known)")
             seen.add("actual")
     axis.axvline(1, color=INK, lw=1, ls="--")
     axis.set_xlim(low_end, high_end)
-    axis.set_yticks(range(len(records)), [r["region"] for r in records])
+    both = len({r["method"] for r in records}) > 1
+    axis.set_yticks(range(len(records)), [f"{r['region']}, {r['summary']}" if both and r["summary"] else r["region"] for r in records])
     axis.set_ylim(len(records) - 0.4, -0.6)
     axis.set_xlabel("amplification factor G = n_equiv / n_train")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, handletextpad=0.3)
@@ -49,7 +53,7 @@ def amplification_by_region(results: dict[str, Any]) -> Figure:
 
 def sigma_curves(results: dict[str, Any]) -> Figure:
     """Uncertainty of an integral against n_gen: it falls like that of true events until the plateau of sigma_model, and of the bias where one is seen."""
-    records = [r for r in results["estimates"] if r["n_equiv"]]
+    records = [r for r in results["estimates"] if r["n_equiv"] and r["method"] == "averaging"]
     chosen = _spread(sorted(records, key=lambda r: r["n_equiv"]), 4)
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axis = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""results.json, schema amplify/1: what a run found, in numbers and in one sentence per region a physicist understands."""
+"""results.json, schema amplify/1: what a run found, in numbers."""
 
 import json
 import math
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.estimators.averaging import MIN_EVENTS
-from amplify.types import AveragingEstimate, Interval, Status
+from amplify.estimators.differential import holdout_for
+from amplify.report.verdicts import verdict
+from amplify.types import AveragingEstimate, DifferentialEstimate, Interval, Status
 
 SCHEMA = "amplify/1"
 
@@ -47,65 +48,26 @@ def averaging_records(
     return records
 
 
-def verdict(record: dict[str, Any]) -> str:
-    """One sentence on one region."""
-    n, g = record["n_equiv"], record["amplification"]
-    low, high = record["n_equiv_interval"]
-    where = f"In {record['region']}"
-    level = f"{100 * record['level']:.0f} %"
-    if record["status"] == "unresolved":
-        rare = min(record["integral"], 1 - record["integral"])
-        if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
-            return f"{where} too few events fall to say anything."
-        return f"{where} the noise of the generated sample hides the differences between members: generate more events per member."
-    if record["status"] == "biased":
-        return (
-            f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. "
-            f"With it, the generated sample is worth {number(n)} true events (G = {number(g)}), whatever the members agree on."
-        )
-    if record["status"] == "lower_limit":
-        g_low = number(record["amplification_interval"][0])
-        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end)."
-    g_low, g_high = record["amplification_interval"]
-    return (
-        f"{where} the generated sample is worth {number(n)} true events ({number(low)} to {number(high)}, {level}): "
-        f"G = {number(g)} ({number(g_low)} to {number(g_high)}){'' if g_low > 1 or g_high < 1 else ', not distinguishable from 1'}."
-    )
-
-
-def summary_verdict(records: list[dict[str, Any]]) -> str:
-    """The sentence on top of the page."""
-    counted = [r for r in records if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")]
-    if not counted:
-        return "No region is resolved: generate more events per member, or train more members."
-    gains = [r for r in counted if r["status"] != "biased" and r["amplification_interval"][0] > 1]
-    losses = [r for r in counted if r["amplification_interval"][1] is not None and r["amplification_interval"][1] < 1]
-    median = float(np.median([r["amplification"] for r in counted]))
-    n_train = counted[0]["n_train"]
-    worth = f"{number(median * n_train)} true events (median G = {number(median)})"
-    parts = [f"Trained on {number(n_train)} events, the generator describes a typical region like {worth}"]
-    parts.append(f"it amplifies (G > 1 within its interval) in {len(gains)} of {len(records)} regions")
-    if losses:
-        parts.append(f"it is worth less than its training data in {len(losses)}")
-    biased = sum(r["status"] == "biased" for r in records)
-    if biased:
-        parts.append(f"{biased} {'is' if biased == 1 else 'are'} biased")
-    unresolved = sum(r["status"] == "unresolved" for r in records)
-    if unresolved:
-        parts.append(f"{unresolved} {'is' if unresolved == 1 else 'are'} unresolved")
-    return "; ".join(parts) + "."
-
-
-def number(value: float | int | None) -> str:
-    """Two or three digits that matter."""
-    if value is None or not math.isfinite(value):
-        return "infinity"
-    if value != 0 and abs(value) < 1e-3:
-        return f"{value:.1e}"
-    if abs(value) >= 100:
-        digits = 2 - math.floor(math.log10(abs(value)))
-        return f"{round(value, digits):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
+def differential_records(
+    estimate: DifferentialEstimate, labels: tuple[str, ...], *, summary: str, n_train: float | np.ndarray, n_gen: int, n_holdout: int, level: float
+) -> list[dict[str, Any]]:
+    """One record per region; n_train, n_gen and n_holdout are numbers of the whole samples, `*_region` those inside."""
+    e = _as_numpy(estimate)
+    inside = np.broadcast_to(np.asarray(n_train, float), len(labels))
+    records = []
+    for r, label in enumerate(labels):
+        value = float(e.n_equiv.value[r])
+        known = value if np.isfinite(value) else float(e.n_equiv.low[r])
+        record = finite({
+            "method": "differential", "region": label, "summary": summary, "members": None, "n_train": float(inside.max()), "n_gen": n_gen,
+            "n_holdout": n_holdout, "n_train_region": float(inside[r]), "n_gen_region": float(e.n_gen[r]), "n_holdout_region": float(e.n_holdout[r]),
+            "integral": None, "sigma_stat": None, "sigma_model": None, "distance": float(e.distance.value[r]), "distance_interval": _ends(e.distance, r),
+            "n_equiv": value, "n_equiv_interval": _ends(e.n_equiv, r), "n_equiv_at_n_gen": float(e.n_equiv_at_n_gen[r]),
+            "n_holdout_for_30_percent": holdout_for(known) if known > 0 else None, "pull": None, "bias": None, "level": level,
+            "amplification": float(e.factor.value[r]), "amplification_interval": _ends(e.factor, r), "status": Status(int(e.status[r])).name.lower(),
+        })  # fmt: skip
+        records.append(record | {"verdict": verdict(record)})
+    return records
 
 
 def finite(value: Any) -> Any:
@@ -154,7 +116,7 @@ def _ends(interval: Interval, region: int) -> list[float]:
     return [float(interval.low[region]), float(interval.high[region])]
 
 
-def _as_numpy(estimate: AveragingEstimate) -> Any:
+def _as_numpy(estimate: AveragingEstimate | DifferentialEstimate) -> Any:
     import jax
 
     return jax.tree.map(np.asarray, estimate)

@@ -1,0 +1,115 @@
+"""What a result means, in one sentence a physicist understands."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from amplify.estimators.averaging import MIN_EVENTS
+from amplify.estimators.differential import MIN_EVENTS as MIN_DIFFERENTIAL_EVENTS
+
+
+def verdict(record: dict[str, Any]) -> str:
+    """One sentence on one region."""
+    return _differential(record) if record["method"] == "differential" else _averaging(record)
+
+
+def _averaging(record: dict[str, Any]) -> str:
+    n, g = record["n_equiv"], record["amplification"]
+    low, high = record["n_equiv_interval"]
+    where = f"In {record['region']}"
+    level = f"{100 * record['level']:.0f} %"
+    if record["status"] == "unresolved":
+        rare = min(record["integral"], 1 - record["integral"])
+        if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
+            return f"{where} too few events fall to say anything."
+        return f"{where} the noise of the generated sample hides the differences between members: generate more events per member."
+    if record["status"] == "biased":
+        return (
+            f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. "
+            f"With it, the generated sample is worth {number(n)} true events (G = {number(g)}), whatever the members agree on."
+        )
+    if record["status"] == "lower_limit":
+        g_low = number(record["amplification_interval"][0])
+        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end)."
+    g_low, g_high = record["amplification_interval"]
+    return (
+        f"{where} the generated sample is worth {number(n)} true events ({number(low)} to {number(high)}, {level}): "
+        f"G = {number(g)} ({number(g_low)} to {number(g_high)}){'' if g_low > 1 or g_high < 1 else ', not distinguishable from 1'}."
+    )
+
+
+def _differential(record: dict[str, Any]) -> str:
+    where, level, summary = f"In {record['region']}", f"{100 * record['level']:.0f} %", record["summary"]
+    (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
+    holdout = number(record["n_holdout_region"])
+    if min(record["n_holdout_region"] or 0, record["n_gen_region"] or 0) < MIN_DIFFERENTIAL_EVENTS:
+        return f"{where} fewer than {MIN_DIFFERENTIAL_EVENTS} holdout or generated events are left to test: nothing can be said."
+    if record["status"] == "unresolved":
+        return f"{where} the {summary} sees no significant difference with {holdout} holdout events; it may have missed one, so nothing is claimed."
+    if record["status"] == "upper_limit":
+        return (
+            f"{where} the {summary} tells the generated events from true ones: they are worth fewer than {number(high)} true events, "
+            f"G < {number(g_high)} ({level}). A learned ratio misses a part of the difference, so there is no lower end."
+        )
+    if record["status"] == "lower_limit":
+        return (
+            f"{where} {holdout} holdout events cannot tell the generated ones from true ones in the {summary}: they are worth more than "
+            f"{number(low)} true events, G > {number(g_low)} ({level} interval without upper end)."
+        )
+    even = "" if g_low > 1 or g_high < 1 else ", not distinguishable from 1"
+    return (
+        f"{where} the generated events are as far from the truth in the {summary} as {number(record['n_equiv'])} true events "
+        f"({number(low)} to {number(high)}, {level}): G = {number(record['amplification'])} ({number(g_low)} to {number(g_high)}){even}."
+    )
+
+
+def summary_verdict(records: list[dict[str, Any]]) -> str:
+    """The sentences on top of the page: one for each method."""
+    both = [
+        _averaging_summary([r for r in records if r["method"] == "averaging"]),
+        _differential_summary([r for r in records if r["method"] == "differential"]),
+    ]
+    return " ".join(s for s in both if s) or "Nothing was estimated."
+
+
+def _averaging_summary(records: list[dict[str, Any]]) -> str:
+    if not records:
+        return ""
+    counted = [r for r in records if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")]
+    if not counted:
+        return "No region is resolved: generate more events per member, or train more members."
+    gains = [r for r in counted if r["status"] != "biased" and r["amplification_interval"][0] > 1]
+    losses = [r for r in counted if r["amplification_interval"][1] is not None and r["amplification_interval"][1] < 1]
+    median = float(np.median([r["amplification"] for r in counted]))
+    n_train = counted[0]["n_train"]
+    worth = f"{number(median * n_train)} true events (median G = {number(median)})"
+    parts = [f"Trained on {number(n_train)} events, the generator describes a typical region like {worth}"]
+    parts.append(f"it amplifies (G > 1 within its interval) in {len(gains)} of {len(records)} regions")
+    if losses:
+        parts.append(f"it is worth less than its training data in {len(losses)}")
+    biased = sum(r["status"] == "biased" for r in records)
+    if biased:
+        parts.append(f"{biased} {'is' if biased == 1 else 'are'} biased")
+    unresolved = sum(r["status"] == "unresolved" for r in records)
+    if unresolved:
+        parts.append(f"{unresolved} {'is' if unresolved == 1 else 'are'} unresolved")
+    return "; ".join(parts) + "."
+
+
+def _differential_summary(records: list[dict[str, Any]]) -> str:
+    """The first region of each summary is everything, or what the user named first."""
+    first = {r["summary"]: r for r in reversed(records)}
+    return " ".join("Without averaging: " + r["verdict"][0].lower() + r["verdict"][1:] for r in reversed(first.values()))
+
+
+def number(value: float | int | None) -> str:
+    """Two or three digits that matter."""
+    if value is None or not math.isfinite(value):
+        return "infinity"
+    if value != 0 and abs(value) < 1e-3:
+        return f"{value:.1e}"
+    if abs(value) >= 100:
+        digits = 2 - math.floor(math.log10(abs(value)))
+        return f"{round(value, digits):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
