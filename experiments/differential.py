@@ -29,6 +29,7 @@ from amplify.members.ensemble import ensemble_rows
 from amplify.members.fit import FitConfig, fit_members
 from amplify.report.progress import progress_bar
 from amplify.sampling import member_integrals, sample_members, uniform_latents
+from amplify.summaries import in_blocks
 from amplify.summaries.default import learned_ratio
 from amplify.types import Events, Generator
 from experiments import study
@@ -160,7 +161,7 @@ def _distances(
     config: Config, generator: Generator, params: Any, truth: ring.Ring, x_gen: np.ndarray, x_true: np.ndarray, holdout: np.ndarray, n_train: int, s: int
 ) -> dict[str, np.ndarray]:
     """One network: D_inf by region, its estimate with the exact ratio, limits of the learned ratio, KS against n_gen, distribution functions."""
-    log_prob_gen = _blocks(jax.jit(partial(generator.log_prob, params)))  # pyright: ignore[reportArgumentType]
+    log_prob_gen = in_blocks(jax.jit(partial(generator.log_prob, params)))  # pyright: ignore[reportArgumentType]
     ratio = _ratio(partial(generator.log_prob, params), partial(ring.log_prob, truth))  # pyright: ignore[reportArgumentType]
     t_gen, t_true, t_holdout = ratio(x_gen), ratio(x_true), ratio(holdout)
     inside_gen, inside_true, inside_holdout = (_inside(x) for x in (x_gen, x_true, holdout))
@@ -219,18 +220,7 @@ def _inside(x: np.ndarray) -> np.ndarray:
 
 
 def _ratio(log_prob_gen: Callable, log_prob_true: Callable) -> Callable[[np.ndarray], np.ndarray]:
-    return _blocks(jax.jit(lambda v: log_prob_gen(v) - log_prob_true(v)))
-
-
-def _blocks(function: Callable) -> Callable[[np.ndarray], np.ndarray]:
-    """The function over blocks of one size, so that it compiles once."""
-    size = 1 << 14
-
-    def blocked(x: np.ndarray) -> np.ndarray:
-        padded = np.pad(np.asarray(x, np.float32), ((0, -len(x) % size), (0, 0)), mode="edge")
-        return np.concatenate([np.asarray(function(jnp.asarray(b))) for b in np.split(padded, len(padded) // size)])[: len(x)]
-
-    return blocked
+    return in_blocks(jax.jit(lambda v: log_prob_gen(v) - log_prob_true(v)))
 
 
 def _sizes(most: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from amplify.report.plots import ACCENT, GREY, INK
@@ -40,7 +41,7 @@ def approach(part: dict[str, Any]) -> Figure:
     axis.plot(a["n_gen"], a["null_mean"], "--", color=INK, lw=1.2, label="true events, mean")
     axis.plot(a["n_gen"], a["ks"], "o-", color=ACCENT, ms=4, lw=1.4, label="generated events")
     if a["distance"] > 0:
-        axis.axhline(a["distance"], color=ACCENT, lw=1, ls=":", label="estimate of the plateau D")
+        axis.axhline(float(a["distance"]), color=ACCENT, lw=1, ls=":", label="estimate of the plateau D")
     axis.set(
         xscale="log",
         yscale="log",
@@ -58,8 +59,7 @@ def ratio_map(part: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(7.0, 5.0), layout="constrained")
     axis = figure.add_subplot()
     spread = max(0.1, float(np.nanquantile(np.abs(ratio - 1), 0.9))) if np.isfinite(ratio).any() else 0.1
-    shades = mpl.colormaps["RdBu_r"].copy()
-    shades.set_bad("white")
+    shades = ListedColormap(mpl.colormaps["RdBu_r"](np.linspace(0.22, 0.78, 256)))  # light enough for the numbers
     mesh = axis.pcolormesh(
         m["edges"][0], m["edges"][1], np.ma.masked_invalid(ratio.T), cmap=shades, vmin=1 - spread, vmax=1 + spread, edgecolor="white", lw=0.3
     )

@@ -40,7 +40,8 @@ def _averaging(record: dict[str, Any]) -> str:
 
 
 def _differential(record: dict[str, Any]) -> str:
-    where, level, summary = f"In {record['region']}", f"{100 * record['level']:.0f} %", record["summary"]
+    where = "Overall" if record["region"] == "all" else f"In {record['region']}"
+    level, summary = f"{100 * record['level']:.0f} %", record["summary"]
     (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
     holdout = number(record["n_holdout_region"])
     if min(record["n_holdout_region"] or 0, record["n_gen_region"] or 0) < MIN_DIFFERENTIAL_EVENTS:
@@ -100,7 +101,7 @@ def _averaging_summary(records: list[dict[str, Any]]) -> str:
 def _differential_summary(records: list[dict[str, Any]]) -> str:
     """The first region of each summary is everything, or what the user named first."""
     first = {r["summary"]: r for r in reversed(records)}
-    return " ".join("Without averaging: " + r["verdict"][0].lower() + r["verdict"][1:] for r in reversed(first.values()))
+    return " ".join(r["verdict"] for r in reversed(first.values()))
 
 
 def number(value: float | int | None) -> str:

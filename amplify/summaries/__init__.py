@@ -5,7 +5,7 @@ the generator. Your own needs nothing else: `fit(x_gen, x_true, weight_gen=None,
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -46,3 +46,15 @@ def inputs(x: np.ndarray, log_prob: LogProb | None) -> np.ndarray:
     """What a learner looks at [n, dim or dim + 1], float64: the events and, where it is known, their log density under the generator."""
     x = np.asarray(x, np.float64)
     return x if log_prob is None else np.column_stack([x, np.asarray(log_prob(x), np.float64)])
+
+
+def in_blocks(function: Callable[[Any], Any], size: int = 1 << 14) -> Callable[[np.ndarray], np.ndarray]:
+    """A jitted function of events [n, dim] -> [n], applied to blocks of one size, so that it compiles once for samples of any size."""
+
+    def blocked(x: np.ndarray) -> np.ndarray:
+        if len(x) == 0:
+            return np.zeros(0)
+        padded = np.pad(np.asarray(x, np.float32), ((0, -len(x) % size), (0, 0)), mode="edge")
+        return np.concatenate([np.asarray(function(block)) for block in np.split(padded, len(padded) // size)])[: len(x)]
+
+    return blocked
