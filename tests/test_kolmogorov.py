@@ -105,6 +105,21 @@ def test_one_sample_against_scipy():
     assert ks.ks_distance_to(norm.cdf(x), np.full(500, 3.0)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_accelerator_gets_the_same(monkeypatch, weighted):
+    """The branch without NumPy inside, as a GPU or TPU would run it."""
+    rng = np.random.default_rng(8)
+    x, y = (jnp.asarray(np.round(rng.normal(size=n), 2), jnp.float32) for n in (700, 300))
+    weights = [jnp.asarray(rng.random(n), jnp.float32) if weighted else None for n in (700, 300)]
+    grid = jnp.unique(y)
+    expected = jax.jit(ks.ks_distance)(x, y, *weights), ks.count_between(grid, x, weights[0])
+    monkeypatch.setattr(ks, "_on_cpu", lambda: False)
+    jax.clear_caches()
+    np.testing.assert_allclose(jax.jit(ks.ks_distance)(x, y, *weights), expected[0], atol=1e-6)
+    for a, b in zip(jax.jit(ks.count_between)(grid, x, weights[0]), expected[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
 def test_vmap_equals_a_loop():
     rng = np.random.default_rng(2)
     x, y = jnp.asarray(rng.normal(size=(7, 300)), jnp.float32), jnp.asarray(rng.normal(size=(7, 200)), jnp.float32)
@@ -158,3 +173,15 @@ def test_devices_reduce_by_a_sum():
 
     for a, b in zip(reduced(t), ks.count_between(np.asarray(grid), np.asarray(t)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_null_experiments_follow_the_known_distribution():
+    """Two thousand, 100 against 300 events: mean and three quantiles of scipy's two-sample distance of normal numbers, 4 sigma of both (false alarm 5e-4)."""
+    found = ks.null_distances(100, 300, 2000, seed=1)
+    rng = np.random.default_rng(4)
+    expected = np.array([ks_2samp(rng.normal(size=100), rng.normal(size=300), method="asymp").statistic for _ in range(2000)])
+    assert abs(found.mean() - expected.mean()) < 4 * np.sqrt(2 / 2000) * expected.std()
+    for level in (0.16, 0.5, 0.84):
+        assert abs((found <= np.quantile(expected, level)).mean() - level) < 4 * np.sqrt(2 * level * (1 - level) / 2000) + 0.01  # steps of 1 / 300
+    np.testing.assert_array_equal(found, ks.null_distances(100, 300, 2000, seed=1))
+    assert len(ks.null_distances(5, 7, 3)) == 3 and (ks.null_distances(1, 1, 10) == 1).all()

@@ -5,7 +5,7 @@ the generator. Your own needs nothing else: `fit(x_gen, x_true, weight_gen=None,
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +14,7 @@ Summary = Callable[[np.ndarray], np.ndarray]  # events [n, dim] -> t [n]
 LogProb = Callable[[np.ndarray], np.ndarray]  # events [n, dim] -> log density [n]
 
 
+@runtime_checkable
 class Learner(Protocol):
     """Learns log p_gen / p_true, or anything that grows with it and is zero with it."""
 

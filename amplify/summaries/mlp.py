@@ -76,7 +76,7 @@ def _classifier(dim: int, hidden: tuple[int, ...]) -> tuple[Trainable, Any]:
         out: Any = net.apply(params, x)
         return out[:, 0]
 
-    def loss(params: Params, key: PRNGKeyArray, x: Float[Array, "n dim+1"], weight: Float[Array, " n"]) -> Float[Array, ""]:
+    def loss(params: Params, key: PRNGKeyArray, x: Float[Array, "n labelled"], weight: Float[Array, " n"]) -> Float[Array, ""]:
         sign = 1 - 2 * x[:, -1]
         return (weight * jax.nn.softplus(sign * logit(params, x[:, :-1]))).sum() / weight.sum()
 

@@ -31,6 +31,6 @@ def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: An
         table = np.concatenate([inputs(x_gen, log_prob), inputs(x_true, log_prob)])
         label = np.repeat([0, 1], [len(x_gen), len(x_true)])
         model.fit(table, label, sample_weight=np.concatenate([w / w.sum() * len(table) for w in weights]))
-        return lambda x: -np.asarray(model.decision_function(inputs(x, log_prob)))
+        return lambda x: -np.asarray(model.decision_function(inputs(x, log_prob))) if len(x) else np.zeros(0)
 
     return learn
