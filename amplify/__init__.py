@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amplify.errors import AmplifyError
     from amplify.estimators.averaging import averaging_amplification
+    from amplify.estimators.differential import differential_amplification
+    from amplify.estimators.learned import learned_amplification
     from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
     from amplify.members.ensemble import fit_ensemble
     from amplify.members.fit import FitConfig, fit
     from amplify.regions import Regions, count, fractions
     from amplify.sampling import member_integrals, sample_members
-    from amplify.types import AveragingEstimate, Generator, Holdout, Samples, Status
+    from amplify.summaries import exact_ratio
+    from amplify.summaries.default import learned_ratio
+    from amplify.types import AveragingEstimate, DifferentialEstimate, Events, Generator, Holdout, Samples, Status
 
 _HOMES = {
     "Generator": "types",
@@ -35,12 +39,19 @@ _HOMES = {
     "Holdout": "types",
     "averaging_amplification": "estimators.averaging",
     "AveragingEstimate": "types",
+    "Events": "types",
+    "exact_ratio": "summaries",
+    "learned_ratio": "summaries.default",
+    "differential_amplification": "estimators.differential",
+    "learned_amplification": "estimators.learned",
+    "DifferentialEstimate": "types",
     "Status": "types",
     "AmplifyError": "errors",
 }
 __all__ = [
-    "AmplifyError", "AveragingEstimate", "FitConfig", "FlowConfig", "Generator", "Holdout", "Regions", "Samples", "Status", "averaging_amplification",
-    "coordinates", "count", "coupling_flow", "fit", "fit_ensemble", "fitted_gaussian", "fractions", "member_integrals", "sample_members",
+    "AmplifyError", "AveragingEstimate", "DifferentialEstimate", "Events", "FitConfig", "FlowConfig", "Generator", "Holdout", "Regions", "Samples", "Status",
+    "averaging_amplification", "coordinates", "count", "coupling_flow", "differential_amplification", "exact_ratio", "fit", "fit_ensemble", "fitted_gaussian",
+    "fractions", "learned_amplification", "learned_ratio", "member_integrals", "sample_members",
 ]  # fmt: skip
 
 

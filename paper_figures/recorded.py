@@ -9,6 +9,8 @@ DIRECTORY = Path(__file__).parent / "results"
 COMMANDS = {
     "gaussian": "python -m experiments.gaussian --preset full",
     "ring": "python -m experiments.ring --preset full",
+    "coverage": "python -m experiments.coverage --preset full",
+    "differential": "python -m experiments.differential --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
 }
 

@@ -52,8 +52,10 @@ def test_ttbar_study_runs(tmp_path):
     assert [e["region"] for e in results["estimates"]] == study["regions"]
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_code_of_the_readme(code, capsys):
-    exec(code, {})
-    factors = np.array(re.findall(r"[\d.]+|nan", capsys.readouterr().out), float)
-    assert len(factors) == 10 and 0.1 < np.nanmedian(factors) < 30
+@pytest.mark.parametrize(("block", "numbers", "least", "most"), [(0, 10, 0.1, 30), (1, 1, 50, 20_000)])
+def test_code_of_the_readme(block, numbers, least, most, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    exec(blocks[block], {})
+    found = np.array(re.findall(r"[\d.]+|nan", capsys.readouterr().out), float)
+    assert len(found) == numbers and least < np.nanmedian(found) < most
