@@ -364,9 +364,11 @@ def test_few_events_in_a_region_are_unresolved(summary, tmp_path):
 # the same events twice
 
 
-@pytest.mark.parametrize("kind", ["path", "copy", "shuffled", "float32", "weighted"])
-@pytest.mark.parametrize("discrete", [False, True])
-def test_identical_samples_are_refused(discrete, kind, elsewhere, capsys):
+@pytest.mark.parametrize(
+    ("kind", "discrete"),
+    [("path", False), ("copy", False), ("shuffled", False), ("float32", False), ("weighted", False), ("path", True), ("copy", True), ("shuffled", True)],
+)
+def test_identical_samples_are_refused(kind, discrete, elsewhere, capsys):
     rng = np.random.default_rng(27)
     x = rng.integers(0, 10, (2000, 1)) if discrete else rng.normal(size=(2000, 2))
     np.save("gen.npy", x)
@@ -428,12 +430,13 @@ def test_holdout_used_in_training_is_refused(case, share, elsewhere, capsys):
     assert not list(elsewhere.glob("**/results.json")) and not Path("amplify-runs").exists()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
 @pytest.mark.parametrize(("columns", "n_gen", "n_holdout"), [(1, 20_000, 1000), (2, 20_000, 1000), (4, 20_000, 1000), (6, 40_000, 500)])
-def test_discrete_columns_are_no_overlap(columns, n_gen, n_holdout, tmp_path):
+def test_discrete_columns_are_no_overlap(columns, n_gen, n_holdout, dtype, tmp_path):
     """Integers 0..9 repeat by chance: 1e6 kinds of events make 20 pairs of 40000 generated and 500 true ones."""
     rng = np.random.default_rng(30)
     for name, n in (("gen", n_gen), ("holdout", n_holdout), ("train", n_gen)):
-        np.save(tmp_path / f"{name}.npy", rng.integers(0, 10, (n, columns)))
+        np.save(tmp_path / f"{name}.npy", rng.integers(0, 10, (n, columns)).astype(dtype))
     samples = tmp_path / "gen.npy", tmp_path / "holdout.npy"
     results = _run(tmp_path / "run", *samples, "--train", tmp_path / "train.npy", "--summary", "column:x0", n_train=n_gen)
     assert results["estimates"][0]["status"] in ("resolved", "lower_limit")
@@ -526,7 +529,7 @@ def test_missing_log_prob_in_one_file(elsewhere, capsys):
         _fails_as(capsys, "log_p", *_words(*samples, "--log-prob-column", "log_p", "--columns", "x0", "x1"))
 
 
-@pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier", "mlp", "trees"])
+@pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
 @pytest.mark.parametrize("which", ["gen", "holdout", "both"])
 def test_weights_that_are_all_zero(which, summary, elsewhere, capsys):
     rng = np.random.default_rng(35)
@@ -586,10 +589,10 @@ def test_negative_weights_are_honoured_with_a_warning(tmp_path):
 
 
 def test_negative_weights_late_in_the_file_are_told(elsewhere):
-    """One negative weight, the last of 500000 events."""
+    """One negative weight, the last of 600000 events."""
     rng = np.random.default_rng(39)
-    events = _events(rng, 500_000)
-    _save(Path("gen.npz"), events, w=np.where(np.arange(500_000) == 499_999, -1.0, 1.0))
+    events = _events(rng, 600_000)
+    _save(Path("gen.npz"), events, w=np.where(np.arange(600_000) == 599_999, -1.0, 1.0))
     _save(Path("holdout.npz"), _events(rng, 1000))
     results = _run(Path("run"), "gen.npz", "holdout.npz", "--summary", "ratio:t", "--weight-column", "w")
     assert [w for w in results["warnings"] if "negative" in w]
@@ -639,7 +642,7 @@ def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
     path = tmp_path / "run" / "report.html"
     page = path.read_text()
     assert page.count("<svg") >= 2 and page.count("<svg") == page.count("</svg>")
-    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!["'#])""", page) and not re.findall(r"<script|<link|<iframe|@import|url\((?!#)", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!["'#]|data:)""", page) and not re.findall(r"<script|<link|<iframe|@import|url\((?!#)", page)
     for e in results["estimates"]:
         assert escape(e["verdict"]) in page
     assert "<i>" not in page
@@ -648,18 +651,25 @@ def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
     assert path.read_text() == page
 
 
-@pytest.mark.parametrize("name", ["<b>x</b>", "<script>alert(1)</script>", "p_T & \"x\" 'y'", "{{ 7 * 7 }}", "$p_T$", r"$\oops{ and $x"])
-@pytest.mark.parametrize("kind", ["classifier", "column", "ratio"])
-def test_column_names_are_escaped_on_the_page(kind, name, tmp_path):
+@pytest.mark.parametrize("name", ["<b>x</b>", "<script>alert(1)</script>", "p_T & \"x\" 'y'", "{{ 7 * 7 }}"])
+@pytest.mark.parametrize("summary", ["classifier", "column:{}"])
+def test_column_names_are_escaped_on_the_page(summary, name, tmp_path):
     rng = np.random.default_rng(42)
-    for file, n in (("gen", 5000), ("holdout", 500)):
+    for file, n in (("gen", 2000), ("holdout", 500)):
         table = np.zeros(n, [(name, "f8"), ("y", "f8")])
         table[name], table["y"] = rng.normal(size=(2, n))
         np.save(tmp_path / f"{file}.npy", table)
     (tmp_path / "regions.json").write_text(json.dumps({f"{name} > 0": {name: [0, None]}}))
-    more = ("--summary", kind if kind == "classifier" else f"{kind}:{name}", "--columns", name, "y", "--regions", tmp_path / "regions.json")
+    more = ("--summary", summary.replace("{}", name), "--columns", name, "y", "--regions", tmp_path / "regions.json")
     results = _run(tmp_path / "run", tmp_path / "gen.npy", tmp_path / "holdout.npy", *more)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "<b>" not in page and "<script" not in page
     assert escape(f"In {name} > 0") in page and escape(name) in page
     assert any(name in e["region"] for e in results["estimates"])
+
+
+@pytest.mark.parametrize("label", ["$p_T$ > 5", r"$p_T > 5 \GeV$", "costs 1 $ and 2^$ or {"])
+def test_labels_that_look_like_tex_are_drawn(label, small, tmp_path):
+    (tmp_path / "regions.json").write_text(json.dumps({label: {"x0": [0, None]}}))
+    _run(tmp_path / "run", *small, "--summary", "ratio:t", "--regions", tmp_path / "regions.json")
+    assert escape(f"In {label}") in (tmp_path / "run" / "report.html").read_text()

@@ -8,10 +8,13 @@ import pytest
 
 from amplify.errors import InputError
 from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.differential import differential_amplification
+from amplify.estimators.kolmogorov import count_between, distance_between
+from amplify.report import curves
 from amplify.report.page import write_page
-from amplify.report.results import averaging_records, environment, finite, read_json, write_json
+from amplify.report.results import averaging_records, differential_records, environment, finite, read_json, write_json
 from amplify.report.verdicts import number, summary_verdict
-from amplify.types import Holdout, Status
+from amplify.types import Events, Holdout, Status
 
 
 def _records(integral, labels, **settings):
@@ -48,7 +51,8 @@ def test_each_status_has_its_sentence_and_json_knows_no_infinity(tmp_path):
 def test_the_verdict_on_top_counts():
     words = summary_verdict(_records(_integrals(), ("clear", "noise", "limit", "rare", "shifted")))
     assert "of 5 regions" in words and "2 are unresolved" in words
-    assert "No region is resolved" in summary_verdict([])
+    assert "No region is resolved" in summary_verdict(_records(_integrals(), tuple("abcde"))[1:2])
+    assert summary_verdict([]) == "Nothing was estimated."
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,57 @@ def test_only_results_are_read(tmp_path):
 
 def test_status_names_are_those_of_the_schema():
     assert [s.name.lower() for s in Status] == ["resolved", "lower_limit", "upper_limit", "biased", "unresolved"]
+
+
+def _differential(t_gen, t_holdout, **settings):
+    estimate = differential_amplification(t_gen, t_holdout, n_train=1000, **settings)
+    level = 0.9 if settings.get("learned") else 0.68
+    return differential_records(estimate, ("all",), summary="ratio", n_train=1000, n_gen=len(t_gen), n_holdout=len(t_holdout), level=level)[0]
+
+
+def test_each_differential_status_has_its_sentence(tmp_path):
+    rng = np.random.default_rng(0)
+    near, far, few = rng.normal(size=5000), rng.normal(0.3, 1, 50_000), rng.normal(size=50)
+    cases = (
+        (_differential(far, near), "resolved", "as far from the truth"),
+        (_differential(np.tile(near, 10), near, method="ks"), "lower_limit", "cannot tell"),
+        (_differential(far, near, learned=True), "upper_limit", "fewer than"),
+        (_differential(np.tile(near, 10), near, learned=True), "unresolved", "nothing is claimed"),
+        (_differential(far, few), "unresolved", "fewer than 100"),
+    )
+    for record, status, words in cases:
+        assert record["status"] == status and words in record["verdict"] and record["verdict"].startswith("Overall")
+        assert record["method"] == "differential" and "n_holdout_for_30_percent" in record
+    assert cases[0][0]["n_holdout_for_30_percent"] == pytest.approx(14.6 * cases[0][0]["n_equiv"], rel=0.01)
+    results = environment("amplify test", 0, {}) | {"estimates": [record for record, _, _ in cases] + _records(_integrals(), tuple("abcde"))}
+    write_json(tmp_path / "results.json", results)
+    write_page(read_json(tmp_path / "results.json"), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Differential amplification" in page and "Averaging amplification" in page and page.count("<svg") == 2
+
+
+def test_curves_of_a_differential_result(tmp_path):
+    """The functions end at one, the place is where they differ most, the band of true events holds most of a sample without a difference."""
+    rng = np.random.default_rng(1)
+    t_gen, t_holdout = rng.normal(0.2, 1, 50_000), rng.normal(size=4000)
+    grid = np.unique(t_holdout)
+    counts = [count_between(grid, t) for t in (t_gen, t_holdout)]
+    functions = curves.distribution_functions(grid, *counts, threshold=None)
+    assert len(functions["t"]) == 201 and functions["holdout"][-1] == 1
+    gap = abs(functions["generated_there"] - functions["holdout_there"])
+    assert gap == pytest.approx(distance_between(*counts), abs=1e-3) and abs(functions["place"] - 0.1) < 0.4
+    assert curves.distribution_functions(grid, *counts, threshold=0.1)["place"] == 0.1
+    true = rng.normal(size=50_000)
+    grown = [(n, float(distance_between(count_between(grid, true[:n]), counts[1]))) for n in (100, 300, 1000, 10_000, 50_000)]
+    a = curves.approach(grown, 4000, 0.02)
+    inside = (a["ks"] > a["null_low"]) & (a["ks"] < a["null_high"])
+    assert inside.sum() >= 3 and (np.diff(a["null_mean"]) < 0).all()
+    x_gen, x_true = rng.normal(size=(50_000, 3)), rng.normal(size=(20_000, 3))
+    x_gen[:2000, :2] = 1.0
+    m = curves.ratio_map(Events(x_gen), Events(x_true), ["a", "b", "c"])
+    cell = np.unravel_index(np.argmax(m["pull"]), m["pull"].shape)
+    assert m["columns"] == ["a", "b"] and np.max(m["pull"]) > 10
+    for edges, i in zip(m["edges"], cell, strict=True):
+        assert edges[i] <= 1.0 <= edges[i + 1]
+    weighted = curves.ratio_map(Events(x_gen, np.full(50_000, 2.0)), Events(x_true), ["a", "b", "c"])
+    np.testing.assert_allclose(weighted["ratio"], m["ratio"])
