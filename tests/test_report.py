@@ -8,7 +8,7 @@ import pytest
 
 from amplify.errors import InputError
 from amplify.estimators.averaging import averaging_amplification
-from amplify.estimators.differential import differential_amplification
+from amplify.estimators.differential import differential_amplification, tally
 from amplify.estimators.kolmogorov import count_between, distance_between
 from amplify.report import curves
 from amplify.report.page import write_page
@@ -105,12 +105,14 @@ def test_curves_of_a_differential_result(tmp_path):
     rng = np.random.default_rng(1)
     t_gen, t_holdout = rng.normal(0.2, 1, 50_000), rng.normal(size=4000)
     grid = np.unique(t_holdout)
-    counts = [count_between(grid, t) for t in (t_gen, t_holdout)]
-    functions = curves.distribution_functions(grid, *counts, threshold=None)
+    tallies = [tally(grid, t, threshold=0.1) for t in (t_gen, t_holdout)]
+    counts = [part.counts for part in tallies]
+    functions = curves.distribution_functions(grid, *tallies, threshold=None)
     assert len(functions["t"]) == 201 and functions["holdout"][-1] == 1
     gap = abs(functions["generated_there"] - functions["holdout_there"])
     assert gap == pytest.approx(distance_between(*counts), abs=1e-3) and abs(functions["place"] - 0.1) < 0.4
-    assert curves.distribution_functions(grid, *counts, threshold=0.1)["place"] == 0.1
+    at = curves.distribution_functions(grid, *tallies, threshold=0.1)
+    assert at["place"] == 0.1 and at["generated_there"] == (t_gen <= 0.1).mean() and at["holdout_there"] == (t_holdout <= 0.1).mean()
     true = rng.normal(size=50_000)
     grown = [(n, float(distance_between(count_between(grid, true[:n]), counts[1]))) for n in (100, 300, 1000, 10_000, 50_000)]
     a = curves.approach(grown, 4000, 0.02)

@@ -19,7 +19,7 @@ from amplify.commands.output import publish, say
 from amplify.data import ring
 from amplify.devices import use_all_cores
 from amplify.estimators.averaging import averaging_amplification
-from amplify.estimators.differential import differential_amplification
+from amplify.estimators.differential import differential_amplification, tally
 from amplify.estimators.kolmogorov import K1, count_between, distance_between
 from amplify.estimators.learned import learned_amplification
 from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
@@ -120,10 +120,10 @@ def _differential(
     learned, _ = learned_amplification(learned_ratio(log_prob_gen), Events(generated), Events(holdout), n_train=settings.n_train, seed=seed)
     records += differential_records(learned, ("all",), summary="learned likelihood ratio", level=0.9, **sizes)
     grid = np.unique(t_holdout)
-    counts = [count_between(grid, t) for t in (t_gen, t_holdout)]
-    grown = [(float(n), float(distance_between(count_between(grid, t_gen[:n]), counts[1]))) for n in np.geomspace(100, len(t_gen), 14).astype(int)]
+    tallies = [tally(grid, t) for t in (t_gen, t_holdout)]
+    grown = [(float(n), float(distance_between(count_between(grid, t_gen[:n]), tallies[1].counts))) for n in np.geomspace(100, len(t_gen), 14).astype(int)]
     part = {
-        "functions": distribution_functions(grid, *counts, threshold=0.0),
+        "functions": distribution_functions(grid, *tallies, threshold=0.0),
         "approach": approach(grown, settings.n_holdout, records[0]["distance"]),
         "map": ratio_map(Events(generated), Events(holdout), ("x0", "x1")),
     }

@@ -97,9 +97,9 @@ def chunks(selection: Selection, size: int = CHUNK, *, start: int = 0, stop: int
         yield block[:, list(selection.columns)], None if selection.weight is None else np.asarray(block[:, selection.weight], np.float64)
 
 
-def load(selection: Selection, *, stop: int | None = None) -> Events:
-    """The events before row `stop`, or all, in memory; float64."""
-    blocks = list(chunks(selection, stop=stop))
+def load(selection: Selection, *, start: int = 0, stop: int | None = None) -> Events:
+    """The events of the rows from start to stop, or all, in memory; float64."""
+    blocks = list(chunks(selection, start=start, stop=stop))
     if not blocks:
         return Events(np.zeros((0, len(selection.columns))))
     weights = [w for _, w in blocks if w is not None]

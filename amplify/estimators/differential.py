@@ -19,6 +19,7 @@ from amplify.estimators.kolmogorov import K1, Counts, calibrated_bound, calibrat
 from amplify.types import DifferentialEstimate, Interval, Status
 
 MIN_EVENTS = 100  # fewer effective holdout or generated events in a region say nothing
+_FEW = 10  # holdout events on one side of the threshold
 Method = Literal["threshold", "ks"]
 
 
@@ -91,6 +92,8 @@ def differential_amplification(
         InputError: values that are not finite, shapes that do not fit.
     """
     t_gen, t_holdout = _checked("t_gen", t_gen, weight_gen, inside_gen), _checked("t_holdout", t_holdout, weight_holdout, inside_holdout)
+    if (inside_gen is None) != (inside_holdout is None):
+        raise InputError("regions", "masks of both samples", "one of them", "cut both samples to the region")
     masks_gen, masks_holdout = _masks(inside_gen, len(t_gen)), _masks(inside_holdout, len(t_holdout))
     if masks_gen.shape[1] != masks_holdout.shape[1]:
         raise InputError("regions", "as many for both samples", f"{masks_gen.shape[1]} and {masks_holdout.shape[1]}", "use the same regions")
@@ -116,6 +119,8 @@ def estimate(
     level = (0.9 if learned else 0.68) if level is None else level
     if not 0 < level < 1:
         raise InputError("level", "between 0 and 1", str(level), "0.68 is usual")
+    if method not in ("threshold", "ks"):
+        raise InputError("method", "threshold or ks", str(method), "choose one of them")
     per_region = {"threshold": _from_threshold, "ks": _from_ks}[method]
     numbers = [(float(g.counts.n_effective), float(h.counts.n_effective)) if _positive(g, h) else (0.0, 0.0) for g, h in zip(generated, holdout, strict=True)]
     enough = np.array([min(pair) >= MIN_EVENTS for pair in numbers])
@@ -126,16 +131,19 @@ def estimate(
         n_equiv = [np.where(value > 0, (K1 / value) ** 2, np.nan), (K1 / high) ** 2, np.where(low > 0, (K1 / low) ** 2, np.inf)]
     n_equiv[1] = np.where(enough, n_equiv[1], 0.0) if not learned else np.zeros(len(value))
     finite = np.isfinite(n_equiv[2])
+    if learned:  # where nothing is claimed, no number is quoted
+        n_equiv[0] = np.where(finite, n_equiv[0], np.nan)
     status = np.where(finite, Status.UPPER_LIMIT if learned else Status.RESOLVED, Status.UNRESOLVED if learned else Status.LOWER_LIMIT)
     n_gen, n_holdout = np.array(numbers).T
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         at_n_gen = 1 / (1 / n_equiv[0] + 1 / n_gen)
-        factor = Interval(*(jnp.asarray(n / np.asarray(n_train, float)) for n in n_equiv))
+        trained = np.broadcast_to(np.asarray(n_train, float), len(value))
+        factor = [np.where(trained > 0, n / trained, unknown) for n, unknown in zip(n_equiv, (np.nan, 0.0, np.inf), strict=True)]
     return DifferentialEstimate(
         distance=Interval(*(jnp.asarray(v) for v in (value, low, np.ones_like(high) if learned else high))),
         n_equiv=Interval(*(jnp.asarray(n) for n in n_equiv)),
         n_equiv_at_n_gen=jnp.asarray(at_n_gen),
-        factor=factor,
+        factor=Interval(*(jnp.asarray(f) for f in factor)),
         n_gen=jnp.asarray(n_gen),
         n_holdout=jnp.asarray(n_holdout),
         status=jnp.asarray(np.where(enough, status, Status.UNRESOLVED)),
@@ -145,13 +153,17 @@ def estimate(
 def threshold_distance(generated: Tally, holdout: Tally) -> tuple[float, float]:
     """D0 = P_holdout(t <= threshold) - P_gen(t <= threshold) and its standard deviation, sqrt of the variances of two (weighted) fractions."""
     (c, variance_c), (u, variance_u) = (_fraction(part) for part in (holdout, generated))
+    n = float(holdout.counts.n_effective)
+    if n * min(c, 1 - c) < _FEW:  # a fraction of so few events does not know its own error; that of the other sample, or of one event in n, does
+        variance_c = max(variance_c, u * (1 - u) / n, 1 / n**2)
     return c - u, float(np.sqrt(variance_c + variance_u))
 
 
 def region_threshold(fraction_gen: float, fraction_holdout: float) -> float:
     """Where the exact log-ratio of two densities cut to a region is zero, given the fraction of each sample inside.
 
-    The number of holdout events inside says nothing of where they are inside, so that counting it does not bias D0.
+    The holdout's fraction moves the threshold off the best place: D0 stays a lower bound on the distance, on average 2 % below it at n_holdout = 4 n_equiv in
+    the region and 10 % at n_holdout = n_equiv.
     """
     return float(np.log(fraction_gen / fraction_holdout)) if fraction_gen > 0 and fraction_holdout > 0 else 0.0
 
@@ -199,8 +211,11 @@ def _belt(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _from_threshold(generated: Tally, holdout: Tally, level: float, learned: bool) -> tuple[float, float, float]:
     value, error = threshold_distance(generated, holdout)
-    if error == 0:  # all events on one side of the threshold: no difference, and no error known; that of half the events is the largest
-        error = 0.5 * np.sqrt(1 / holdout.counts.n_effective + 1 / generated.counts.n_effective)
+    if value < -5 * error:
+        raise InputError(
+            "summary", "truth to be the denser one where t <= threshold", f"D0 = {value:.3g}, {-value / error:.0f} standard deviations below zero",
+            "a ratio is log p_generated / p_true, and events of a file must come in no order",
+        )  # fmt: skip
     if learned:
         return value, max(float(value - norm.ppf(level) * error), 0.0), 1.0
     return value, *unified_interval(value, error, level)

@@ -193,7 +193,8 @@ def calibrated_distance(distance: float, n_effective: float, level: float) -> tu
     """D_inf that an observed KS distance stands for: median and the ends of its central interval at the level, by inversion of S(L), L = D_inf sqrt(n).
 
     An observation below the median of equal densities gives the upper end of that median: no stronger exclusion than the sample is sensitive to
-    (power constraint, arXiv:1105.3166), so the interval over-covers there.
+    (power constraint, arXiv:1105.3166), so the interval over-covers there. S(L) is that of a smooth difference. One at a single value, as of a discrete
+    observable, is seen without its upward fluctuation: the upper end is at least z / (2 sqrt(n)) above the observation.
 
     Args:
         distance: observed two-sided D.
@@ -204,7 +205,7 @@ def calibrated_distance(distance: float, n_effective: float, level: float) -> tu
     observed = root * distance + 1 / (6 * root)  # the correction of finite samples, good to 1e-3 from n = 20 on
     sensitive = max(observed, calibrated_quantile(0.0, 0.5))
     ends = (_scale_at(observed, 0.5), _scale_at(observed, (1 + level) / 2), _scale_at(sensitive, (1 - level) / 2))
-    return ends[0] / root, ends[1] / root, ends[2] / root
+    return ends[0] / root, ends[1] / root, max(ends[2] / root, distance + ndtri((1 + level) / 2) / 2 / root)
 
 
 def calibrated_bound(distance: float, n_effective: float, level: float) -> float:

@@ -112,7 +112,10 @@ def cross_fit(
     null = np.empty(null_experiments)
     for k in range(null_experiments):
         chosen = rng.permutation(len(generated.x))
-        null[k], _ = _over_folds(learn, generated.take(chosen[n:]), generated.take(chosen[:n]), folds)
+        pseudo = generated.take(chosen[:n])
+        if holdout.weight is not None:
+            pseudo = Events(pseudo.x, rng.permutation(holdout.weight))  # what weights do to the spread
+        null[k], _ = _over_folds(learn, generated.take(chosen[n:]), pseudo, folds)
         if progress is not None:
             progress(k + 1, null_experiments)
     return CrossFit(distance, error, null)
@@ -149,7 +152,7 @@ def sensitivities(learn: Learn, generated: Events, *, n_teach: int, distance: fl
 
     Args:
         learn: the learner.
-        generated: events, at least 3 n_teach; a third teaches, a third is drawn from for the pseudo-truth, a third measures.
+        generated: events, at least 9 n_teach; a third teaches, a third is drawn from for the pseudo-truth, a third measures.
         n_teach: true events that teach.
         distance: D of the injected distortion.
         repetitions: distortions of each shape.
@@ -157,8 +160,8 @@ def sensitivities(learn: Learn, generated: Events, *, n_teach: int, distance: fl
     """
     x = generated.x
     third = len(x) // 3
-    if third < n_teach:
-        raise InputError("generated events", f"at least {3 * n_teach}, three times those that teach", str(len(x)), "generate more")
+    if third < 3 * n_teach:
+        raise InputError("generated events", f"at least {9 * n_teach}, nine times those that teach", str(len(x)), "generate more")
     width = x.std(axis=0)
     z = (x - x.mean(axis=0)) / np.where(width > 0, width, 1.0)
     teach, pool, measure = generated.take(slice(third)), slice(third, 2 * third), slice(2 * third, None)
@@ -175,7 +178,7 @@ def sensitivities(learn: Learn, generated: Events, *, n_teach: int, distance: fl
             own = np.ones(len(x) - 2 * third) if generated.weight is None else generated.weight[measure]
             low = summary(x[measure]) <= 0
             true_share, gen_share = own * w[measure] / (own @ w[measure]), own / own.sum()
-            full = 0.5 * np.abs(true_share - gen_share).sum()
+            full = 0.5 * np.abs(own) @ np.abs(w[measure] / (own @ w[measure] / own.sum()) - 1) / np.abs(own).sum()  # negative weights cancel in shares only
             efficiencies.append(((true_share - gen_share) @ low) / full)
             distances.append(full)
         error = np.std(efficiencies, ddof=1) / np.sqrt(repetitions) if repetitions > 1 else float("nan")

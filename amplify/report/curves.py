@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 from scipy.special import kolmogi
 
-from amplify.estimators.kolmogorov import K1, Counts
+from amplify.estimators.differential import Tally
+from amplify.estimators.kolmogorov import K1
 from amplify.types import Events
 
 
-def distribution_functions(grid: np.ndarray, generated: Counts, holdout: Counts, threshold: float | None, points: int = 201) -> dict[str, Any]:
+def distribution_functions(grid: np.ndarray, generated: Tally, holdout: Tally, threshold: float | None, points: int = 201) -> dict[str, Any]:
     """Both distribution functions at holdout values that are evenly spread in probability, and where they differ most: at the threshold, or at the KS place."""
-    of_gen, of_holdout = (np.asarray(c.up_to / c.total, float) for c in (generated, holdout))
+    of_gen, of_holdout = (np.asarray(part.counts.up_to / part.counts.total, float) for part in (generated, holdout))
     chosen = np.unique(np.linspace(0, len(grid) - 1, points).astype(int))
     if threshold is None:
         place = int(np.argmax(np.abs(of_gen - of_holdout)))
+        at, ends = float(grid[place]), (of_gen[place], of_holdout[place])
     else:
-        place = int(np.clip(np.searchsorted(grid, threshold, side="right") - 1, 0, len(grid) - 1))
-    at = float(grid[place]) if threshold is None else threshold
+        at, ends = threshold, tuple(float(part.low / part.counts.total) for part in (generated, holdout))
     return {
-        "t": grid[chosen], "generated": of_gen[chosen], "holdout": of_holdout[chosen],
-        "place": at, "generated_there": of_gen[place], "holdout_there": of_holdout[place],
+        "t": grid[chosen], "generated": of_gen[chosen], "holdout": of_holdout[chosen], "place": at, "generated_there": ends[0], "holdout_there": ends[1]
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from itertools import combinations_with_replacement
+from math import comb
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def polynomials(
     """One model for each total degree and each ridge penalty lambda.
 
     Args:
-        degrees: total degrees; those with more than `most_terms` polynomials are left out.
+        degrees: total degrees; those with more than `most_terms` polynomials are left out, and products of columns where all have more.
         damping: a term of degree k is damped by damping^k, which makes rough ratios cost more.
         penalties: lambda.
         reach: standard deviations that are mapped to [-1, 1]; an event beyond counts as at the edge.
@@ -60,14 +61,12 @@ def polynomials(
 
 @lru_cache(maxsize=32)
 def _terms(dim: int, degrees: tuple[int, ...], most: int) -> np.ndarray:
-    """Powers [term, dim] of all products of total degree 1 up to the largest of the degrees that has not too many; the smallest one always."""
-    chosen: list[list[int]] = []
-    for low, top in zip((0, *sorted(degrees)), sorted(degrees), strict=False):
-        new = [np.bincount(which, minlength=dim).tolist() for degree in range(low + 1, top + 1) for which in combinations_with_replacement(range(dim), degree)]
-        if chosen and len(chosen) + len(new) > most:
-            break
-        chosen += new
-    return np.array(chosen)
+    """Powers [term, dim] of all products up to the largest of the total degrees that has not too many; T1 and T2 of each column where all have."""
+    top = max((degree for degree in degrees if comb(dim + degree, degree) - 1 <= most), default=0)
+    if not top:
+        return np.concatenate([np.eye(dim, dtype=int), 2 * np.eye(dim, dtype=int)])
+    every = (which for degree in range(1, top + 1) for which in combinations_with_replacement(range(dim), degree))
+    return np.array([np.bincount(which, minlength=dim) for which in every])
 
 
 def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:

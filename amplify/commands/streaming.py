@@ -1,0 +1,131 @@
+"""From files to tallies, region by region: which rows teach a summary, which are tested, and one pass over the generated events."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from amplify import regions as rg
+from amplify.commands.cuts import fractions_in
+from amplify.data import files
+from amplify.estimators import differential as df
+from amplify.estimators.kolmogorov import distance_between
+from amplify.report.progress import progress_bar
+from amplify.summaries import Learner, Summary
+from amplify.types import Events
+
+LOOKED_AT = 400_000  # generated events kept for maps and correlations
+
+Rows = list[tuple[int, int]]  # [start, stop)
+
+
+class Region(NamedTuple):
+    """The summary of a region, None where too few events teach; the sorted values of the holdout events inside, and their tally."""
+
+    summary: Summary | None
+    threshold: float
+    grid: np.ndarray
+    holdout: df.Tally
+
+
+class Found(NamedTuple):
+    """The generated events of a region: their tally; of everything, (n, KS distance) as the sample grew, and some events to look at."""
+
+    total: df.Tally
+    grown: list[tuple[float, float]]
+    looked: Events
+
+
+def spread_blocks(n: int, n_teach: int, most: int = 64) -> tuple[Rows, Rows]:
+    """Rows that teach and rows that are tested: blocks spread over the file, in case its events come in an order."""
+    if n_teach == 0:
+        return [], [(0, n)]
+    count = min(most, n_teach)
+    starts = [k * n // count for k in range(count + 1)]
+    teach = [(start, start + n_teach // count) for start in starts[:-1]]
+    return teach, [(stop, after) for (_, stop), after in zip(teach, starts[1:], strict=True) if stop < after]
+
+
+def load_rows(selection: files.Selection, rows: Rows) -> Events:
+    """The events of these rows, in memory."""
+    return _joined([files.load(selection, start=start, stop=stop) for start, stop in rows], len(selection.columns))
+
+
+def learned_regions(learner: Learner, regions: rg.Regions, first: Events, teach: Events, test: Events, shown: int) -> list[Region]:
+    """Learns the summary of each region from the generated (`first`) and true (`teach`) events inside."""
+    found = []
+    inside = [np.asarray(regions.contains(part.x[:, :shown])) for part in (first, teach, test)]
+    for r in range(len(regions.labels)):
+        a, b, tested = (part.take(mask[:, r]) for part, mask in zip((first, teach, test), inside, strict=True))
+        if min(len(a.x), len(b.x)) < 20:
+            found.append(Region(None, 0.0, np.zeros(1), df.tally(np.zeros(1), np.zeros(0))))
+        else:
+            found.append(_region(learner(a.x, b.x, a.weight, b.weight), 0.0, tested))
+    return found
+
+
+def column_regions(index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events, shown: int) -> list[Region]:
+    """A column as the summary, in single precision so that both files round alike. A ratio of densities cut to a region has its zero elsewhere."""
+
+    def summary(x: np.ndarray) -> np.ndarray:
+        return x[:, index].astype(np.float32)
+
+    count = len(regions.labels)
+    threshold = np.zeros(count)
+    if method == "threshold" and count > 1:
+        shares = fractions_in(regions, generated, shown).integral, rg.fractions(rg.count(regions, test.x[:, :shown], test.weight)).integral
+        threshold = np.array([df.region_threshold(float(a), float(b)) for a, b in zip(*shares, strict=True)])
+    inside = np.asarray(regions.contains(test.x[:, :shown]))
+    return [_region(summary, float(threshold[r]), test.take(inside[:, r])) for r in range(count)]
+
+
+def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summaries: Sequence[Region], shown: int) -> list[Found]:
+    """Tallies these generated events chunk by chunk."""
+    totals: list[df.Tally | None] = [None] * len(summaries)
+    grown: list[tuple[float, float]] = []
+    looked: list[Events] = []
+    n, done, due = sum(stop - start for start, stop in rows), 0, 100.0
+    with progress_bar("reading generated events", total=n) as bar:
+        for x, w in (chunk for start, stop in rows for chunk in files.chunks(generated, start=start, stop=stop)):
+            inside = np.asarray(regions.contains(x[:, :shown]))
+            for r, region in enumerate(summaries):
+                if region.summary is None:
+                    continue
+                part = Events(x, w).take(inside[:, r])
+                t = region.summary(part.x)
+                for piece in _growing(len(t), due) if r == 0 else [slice(0, len(t))]:
+                    tally = df.tally(region.grid, t[piece], None if part.weight is None else part.weight[piece], threshold=region.threshold)
+                    before = totals[r]
+                    total = totals[r] = tally if before is None else before.plus(tally)
+                    size = float(total.counts.n_effective) if total.counts.total > 0 else 0.0
+                    if r == 0 and size >= due:
+                        grown.append((size, float(distance_between(total.counts, region.holdout.counts))))
+                        due = size * 10**0.25
+            if done < LOOKED_AT:
+                looked.append(Events(x, w))
+            done += len(x)
+            bar.count(done, n)
+    seen = _joined(looked, len(generated.columns))
+    nothing = np.zeros(0)
+    return [Found(df.tally(summaries[r].grid, nothing) if total is None else total, grown, seen) for r, total in enumerate(totals)]
+
+
+def _region(summary: Summary, threshold: float, tested: Events) -> Region:
+    t = summary(tested.x)
+    grid = np.unique(t) if len(t) else np.zeros(1)
+    return Region(summary, threshold, grid, df.tally(grid, t, tested.weight, threshold=threshold))
+
+
+def _growing(n: int, due: float) -> list[slice]:
+    """The first chunk in pieces whose ends grow by 10^(1/4) from 100 events; later ones as they are."""
+    if due > 100:
+        return [slice(0, n)]
+    ends = [end for end in (100 * 10 ** (np.arange(60) / 4)).astype(int) if end < n]
+    return [slice(a, b) for a, b in zip([0, *ends], [*ends, n], strict=True)]
+
+
+def _joined(parts: Sequence[Events], columns: int) -> Events:
+    if not parts:
+        return Events(np.zeros((0, columns)))
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Events(np.concatenate([part.x for part in parts]), np.concatenate(weights) if weights else None)
