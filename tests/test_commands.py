@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from amplify.commands.demo import DemoSettings, demo
-from experiments import ring, ttbar
+from experiments import coverage, differential, ring, ttbar
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -39,6 +39,29 @@ def test_ring_study_runs_and_continues(tmp_path):
     assert len(case["actual"]) == len(case["bootstrap"]) == len(case["regions"]) == 14
     path.unlink()
     assert ring.main("smoke", tmp_path).read_text() == first  # from the finished part
+
+
+def test_differential_study_runs_and_continues(tmp_path):
+    path = differential.main("smoke", tmp_path)
+    first = path.read_text()
+    study = json.loads(first)["study"]
+    case = study["d2-n500"]
+    assert case["regions"] == ["all", "3 <= r < 5", "r >= 6"] and case["share"][0] == 1 and 0.6 < case["share"][1] < 0.75
+    assert np.all(np.array(case["distances"])[:, 0] > 0.02) and len(case["approach"]["mean"]) == len(case["sizes"])
+    assert study["gaussian"]["n_equiv"] > 100
+    path.unlink()
+    assert differential.main("smoke", tmp_path).read_text() == first
+
+
+def test_coverage_study_runs_and_continues(tmp_path):
+    path = coverage.main("smoke", tmp_path)
+    first = path.read_text()
+    study = json.loads(first)["study"]
+    assert study["truth"]["ring"]["n_equiv"] == pytest.approx(398.2, rel=0.01)
+    assert {(row["method"], row["level"]) for row in study["exact"]} == {("threshold", 0.68), ("threshold", 0.9), ("ks", 0.68), ("ks", 0.9)}
+    assert {row["toy"] for row in study["learned"]} == {"ring", "shell", "blob", "missing"} and len(study["null"]) == 6
+    path.unlink()
+    assert coverage.main("smoke", tmp_path).read_text() == first
 
 
 def test_ttbar_study_runs(tmp_path):

@@ -35,6 +35,41 @@ def test_calibration_of_the_ring_as_recorded():
         assert case["same_data_over_actual"]["value"] < 0.7
 
 
+def _recorded(name):
+    return json.loads((DIRECTORY / f"{name}.json").read_text())["study"]
+
+
+def test_coverage_as_recorded():
+    """The claims of the README: intervals with the exact ratio, one-sided limits with a learned one, and where there is no difference."""
+    study = _recorded("coverage")
+    assert {row["ratio"] for row in study["exact"]} == {0.1, 0.3, 1, 3, 10, 30} and min(row["repetitions"] for row in study["exact"]) >= 1000
+    for row in study["exact"]:
+        assert row["coverage"] > row["level"] - 0.03
+        if row["method"] == "threshold":
+            assert row["coverage"] < row["level"] + 0.03
+    for row in study["learned"] + study["cross_fit"]:
+        assert row["coverage"] >= 0.87 and row["repetitions"] >= 200
+    for row in study["null"]:
+        assert "naive" in row["case"] or row["claimed"] < 0.1 + 3 * row["error"]
+
+
+def test_efficiency_as_recorded():
+    """At least what method.md section 3 reports, within two errors."""
+    reference = {"ring": (0.39, 0.62, 0.87, 0.97), "shell": (0.39, 0.66, 0.82, 0.93), "blob": (0.49, 0.56, 0.63, 0.67)}
+    for row in _recorded("coverage")["efficiency"]:
+        if row["learner"] == "default" and row["toy"] in reference:
+            wanted = reference[row["toy"]][(400, 1200, 4000, 12000).index(row["n_holdout"])]
+            assert row["efficiency"] > wanted - 2 * row["error"], row
+
+
+def test_differential_study_as_recorded():
+    study = _recorded("differential")
+    assert study["gaussian"]["amplification"] == pytest.approx(3.6, rel=0.15)  # reference 7, 200 fits
+    for name, case in study.items():
+        if name != "gaussian":
+            assert np.all(np.array(case["learned_covered"])[:, 0] >= 0.7)
+
+
 def test_gaussian_study_follows_the_analytic_curve(tmp_path):
     results = json.loads(gaussian.main("quick", tmp_path / "run").read_text())["study"]
     n, truth, model = np.asarray(results["n_gen"]), np.asarray(results["truth"]), np.asarray(results["sigma_model_squared"])
