@@ -150,6 +150,7 @@ def fractions(sums: Sums) -> Fractions:
     if not sums.weight > 0:
         raise InputError("weights", "a positive sum", f"{sums.weight:g}", "check the weight column")
     integral = sums.weight_inside / sums.weight
+    integral = np.where(np.abs(integral - np.clip(integral, 0, 1)) < 1e-9, np.clip(integral, 0, 1), integral)  # sums in another order round differently
     if not ((integral >= 0) & (integral <= 1)).all():
         worst = int(np.argmax(np.abs(integral - 0.5)))
         raise InputError("weights", "fractions between 0 and 1", f"{integral[worst]:g} in region {worst}", "widen the region: negative weights dominate it")

@@ -76,6 +76,7 @@ def differential(directory: Path, json_to: str | None, request: Request, command
     regions = rg.join(*cuts)
     warnings = _refuse_same_events(inputs, request, plan)
     events = files.load(inputs.holdout)
+    _check_weights(request.holdout, events.weight)
 
     if plan.learner is None:
         teach, test, first, rows = events.take(slice(0)), events, events.take(slice(0)), [(0, generated.table.n)]
@@ -88,8 +89,12 @@ def differential(directory: Path, json_to: str | None, request: Request, command
         n_first = min(max(GEN_PER_TRUE * n_teach, 20_000), _MOST_TEACHING, generated.table.n // 2)
         teaching_rows, rows = streaming.spread_blocks(generated.table.n, n_first)
         first = streaming.load_rows(generated, teaching_rows)
+        for source, part in ((request.generated, first), (request.holdout, teach), (request.holdout, test)):
+            _check_weights(source, part.weight)
         summaries = streaming.learned_regions(plan.learner, regions, first, teach, test, shown)
     found = streaming.stream(generated, rows, regions, summaries, shown)
+    if summaries[0].summary is not None and not found[0].total.counts.total > 0:
+        _check_weights(request.generated, np.zeros(1))
     n_train, train = _training_events(request, regions, inputs.names, test)
     tallies = [f.total for f in found], [s.holdout for s in summaries]
     estimate = df.estimate(*tallies, n_train=n_train, method=plan.method, learned=plan.learner is not None, level=request.level)
@@ -105,7 +110,9 @@ def differential(directory: Path, json_to: str | None, request: Request, command
         results["differential"] = _curves(plan, summaries[0], found[0], test, inputs.names, estimate)
         if plan.learner is not None and len(first.x) >= 9 * len(teach.x):
             results["sensitivities"] = _sensitivities(plan.learner, first, len(teach.x), estimate, request.seed)
-    results["warnings"] = warnings + _warnings(plan, request, summaries[0], test, found[0], generated.table.n)
+    negative = {name: 0 if part.weight is None else int((part.weight < 0).sum()) for name, part in (("holdout", events), ("generated", first))}
+    negative["generated"] += found[0].negative
+    results["warnings"] = warnings + _warnings(plan, request, summaries[0], test, found[0], inputs, negative)
     for source in sources:
         source.table.close()
     publish(results, directory, json_to)
@@ -118,6 +125,11 @@ def _check(request: Request) -> None:
         raise InputError("--fraction", "between 0 and 1", str(request.fraction), "a third of the holdout for learning is usual")
     if request.level is not None and not 0 < request.level < 1:
         raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual, or 0.9 for a learned ratio")
+
+
+def _check_weights(source: str, weight: np.ndarray | None) -> None:
+    if weight is not None and len(weight) and not weight.sum() > 0:
+        raise InputError(f"weights of {source}", "a positive sum", f"{weight.sum():g}", "check the weight column")
 
 
 def _plan(summary: str, seed: int) -> Plan:
@@ -145,13 +157,15 @@ def _open(request: Request, plan: Plan) -> Inputs:
     """Both samples with the same columns: those to look at first, then what the summary needs."""
     tables = [files.open_table(source) for source in (request.generated, request.holdout)]
     own = [tuple(c for c in t.columns if c != request.weight_column) for t in tables]
-    if request.columns is None and own[0] != own[1]:
+    if request.columns is None and set(own[0]) != set(own[1]):
         expected = f"the columns of {request.generated}, {', '.join(own[0][:6])}"
         raise InputError(request.holdout, expected, ", ".join(own[1][:6]), "name the common ones with --columns")
     if request.weight_column and all(request.weight_column not in t.columns for t in tables):
         raise InputError(f"column {request.weight_column}", f"one of {', '.join(tables[0].columns)}", "no such column in either file", "choose another")
-    extra = [c for c in (request.log_prob_column, plan.column) if c]
+    # an observable is looked at like other columns; a density or a ratio is not
+    extra = [c for c in (request.log_prob_column, plan.column if plan.method == "threshold" else None) if c]
     names = list(request.columns) if request.columns else [c for c in own[0] if c not in extra]
+    extra = [*extra, *([plan.column] if plan.column else [])]
     if not names and plan.column is None:
         raise InputError(request.generated, "columns to learn from", "none but weight and log_prob", "name them with --columns")
     selections = [files.select(t, list(dict.fromkeys([*names, *extra])), request.weight_column if request.weight_column in t.columns else None) for t in tables]
@@ -164,21 +178,30 @@ def _refuse_same_events(inputs: Inputs, request: Request, plan: Plan) -> list[st
     Raises:
         InputError: more events in common than chance explains.
     """
-    compared = inputs.names or [plan.column or ""]
-    holdout, generated = (files.select(s.table, compared) for s in (inputs.holdout, inputs.generated))
-    same = holdout.table.n if Path(request.generated).resolve() == Path(request.holdout).resolve() else overlap(holdout, generated)
+    unlike = {request.weight_column, request.log_prob_column, plan.column if plan.method == "threshold" else None}
+    looked_at = inputs.names or [plan.column or ""]
+
+    def common(other: files.Table) -> int:
+        """Events in common, in the columns that are looked at or in all that both files have."""
+        everything = [c for c in inputs.holdout.table.columns if c in other.columns and c not in unlike] or looked_at
+        several = {tuple(c): c for c in (looked_at, everything)}.values()
+        return max(overlap(files.select(inputs.holdout.table, columns), files.select(other, columns)) for columns in several)
+
+    same_file = Path(request.generated).resolve() == Path(request.holdout).resolve()
+    same = inputs.holdout.table.n if same_file else common(inputs.generated.table)
     if same:
         got = f"{same} events of {request.holdout} that are in {request.generated}"
         raise InputError("--generated and --holdout", "different events", got, "the holdout are true events of their own")
-    notes, copies = [], repeated(holdout)
+    notes, copies = [], repeated(files.select(inputs.holdout.table, looked_at))
     if plan.learner is not None and copies > 0.01:
         share = f"{100 * copies:.0f} % of the holdout events have a copy in it"
         notes.append(f"{share}: if they are repeated events, some teach and are tested, and the limit claims too much; use weights instead")
     if request.train is None:
         return [*notes, "without --train nobody checked that the holdout was not used in training"]
-    train = files.select(files.open_table(request.train), compared)
-    same = overlap(holdout, train)
-    train.table.close()
+    train = files.open_table(request.train)
+    files.select(train, looked_at)
+    same = common(train)
+    train.close()
     if same:
         got = f"{same} events of {request.train} in {request.holdout}"
         raise InputError("--holdout", "events that were not used in training", got, "give true events that were kept aside")
@@ -211,19 +234,21 @@ def _sensitivities(learner: Learner, first: Events, n_teach: int, estimate: Diff
         return [s._asdict() for s in sensitivities(learner, first, n_teach=n_teach, distance=min(distance, 0.3), repetitions=5, seed=seed)]
 
 
-def _warnings(plan: Plan, request: Request, whole: streaming.Region, test: Events, found: streaming.Found, n_gen: int) -> list[str]:
-    notes = []
-    if n_gen < 10 * len(test.x):
-        notes.append(f"{n_gen} generated events are fewer than ten times the {len(test.x)} holdout events: their own noise limits the answer, generate more")
+def _warnings(
+    plan: Plan, request: Request, whole: streaming.Region, test: Events, found: streaming.Found, inputs: Inputs, negative: dict[str, int]
+) -> list[str]:
+    notes, n_gen, n_holdout = [], inputs.generated.table.n, inputs.holdout.table.n
+    if n_gen < 10 * n_holdout:
+        notes.append(f"{n_gen} generated events are fewer than ten times the {n_holdout} holdout events: their own noise limits the answer, generate more")
     if plan.learner is not None:
         notes.append("a learned ratio misses a part of the difference: only 'fewer than' is claimed, and the table of sensitivities is no correction")
         if request.log_prob_column is None:
             notes.append("where the generator knows its density, --log-prob-column makes the learned ratio more sensitive")
     for name, part in (("holdout", test), ("generated", found.looked)):
+        if negative[name]:
+            notes.append(f"{negative[name]} negative weights in the {name} sample: honoured, they lower its effective number of events")
         if part.weight is None or whole.summary is None:
             continue
-        if (part.weight < 0).any():
-            notes.append(f"{int((part.weight < 0).sum())} negative weights in the {name} sample: honoured, they lower its effective number of events")
         correlation = df.weight_correlation(whole.summary(part.x), part.weight)
         if abs(correlation) > _CORRELATED:
             meaning = "the threshold estimate honours that" if plan.method == "threshold" else "calibrated KS then claims too much (size .14 to .19 at .05)"

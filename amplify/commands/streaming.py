@@ -29,11 +29,12 @@ class Region(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The generated events of a region: their tally; of everything, (n, KS distance) as the sample grew, and some events to look at."""
+    """The generated events of a region: their tally; of everything, (n, KS distance) as the sample grew, some events to look at, and negative weights."""
 
     total: df.Tally
     grown: list[tuple[float, float]]
     looked: Events
+    negative: int
 
 
 def spread_blocks(n: int, n_teach: int, most: int = 64) -> tuple[Rows, Rows]:
@@ -84,7 +85,7 @@ def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summarie
     totals: list[df.Tally | None] = [None] * len(summaries)
     grown: list[tuple[float, float]] = []
     looked: list[Events] = []
-    n, done, due = sum(stop - start for start, stop in rows), 0, 100.0
+    n, done, due, negative = sum(stop - start for start, stop in rows), 0, 100.0, 0
     with progress_bar("reading generated events", total=n) as bar:
         for x, w in (chunk for start, stop in rows for chunk in files.chunks(generated, start=start, stop=stop)):
             inside = np.asarray(regions.contains(x[:, :shown]))
@@ -103,11 +104,12 @@ def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summarie
                         due = size * 10**0.25
             if done < LOOKED_AT:
                 looked.append(Events(x, w))
+            negative += 0 if w is None else int((w < 0).sum())
             done += len(x)
             bar.count(done, n)
     seen = _joined(looked, len(generated.columns))
     nothing = np.zeros(0)
-    return [Found(df.tally(summaries[r].grid, nothing) if total is None else total, grown, seen) for r, total in enumerate(totals)]
+    return [Found(df.tally(summaries[r].grid, nothing) if total is None else total, grown, seen, negative) for r, total in enumerate(totals)]
 
 
 def _region(summary: Summary, threshold: float, tested: Events) -> Region:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.stats import binom
 
 from amplify.data.files import Selection, chunks
 
 _KEPT = 2_000_000  # events of a large sample whose repeats are counted
+_FALSE_ALARM = 1e-6
 _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # mixing constants of splitmix64
 
 
@@ -22,17 +24,21 @@ def overlap(few: Selection, many: Selection) -> int:
     """
     marks = np.concatenate(list(_marks(few)))
     known, counts = np.unique(marks, return_counts=True)
-    seen, kept, n = np.zeros(len(known), bool), [], 0
+    seen, pairs, kept, n = np.zeros(len(known), bool), 0, [], 0
     for part in _marks(many):
         place = np.minimum(np.searchsorted(known, part), len(known) - 1)
-        seen[place[known[place] == part]] = True
-        if sum(map(len, kept)) < _KEPT:
+        equal = place[known[place] == part]
+        seen[equal] = True
+        pairs += int(counts[equal].sum())
+        if n < _KEPT:
             kept.append(part)
         n += len(part)
-    matched = int(counts[seen].sum())
-    repeats, pairs = (np.sum(v, axis=0) for v in zip(_repeats(marks), _repeats(np.concatenate(kept)), strict=True))
-    chance = len(marks) * n * (repeats + 3 + 3 * np.sqrt(repeats)) / pairs  # matches at most, with the Poisson error of the repeats
-    return matched if matched > 10 + chance + 5 * np.sqrt(chance) else 0
+    if n == len(marks) and np.array_equal(np.sort(np.concatenate(kept)), np.sort(marks)):
+        return n
+    repeats, all_pairs = (np.sum(v) for v in zip(_repeats(marks), _repeats(np.concatenate(kept)), strict=True))
+    ratio = len(marks) * n / all_pairs  # pairs across, for each pair within
+    chance = binom.sf(pairs - 1, pairs + repeats, ratio / (1 + ratio))
+    return int(counts[seen].sum()) if chance < _FALSE_ALARM and pairs > 1.5 * ratio * repeats else 0
 
 
 def repeated(few: Selection) -> float:

@@ -154,8 +154,8 @@ def threshold_distance(generated: Tally, holdout: Tally) -> tuple[float, float]:
     """D0 = P_holdout(t <= threshold) - P_gen(t <= threshold) and its standard deviation, sqrt of the variances of two (weighted) fractions."""
     (c, variance_c), (u, variance_u) = (_fraction(part) for part in (holdout, generated))
     n = float(holdout.counts.n_effective)
-    if n * min(c, 1 - c) < _FEW:  # a fraction of so few events does not know its own error; that of the other sample, or of one event in n, does
-        variance_c = max(variance_c, u * (1 - u) / n, 1 / n**2)
+    if n * min(c, 1 - c) < _FEW:  # a fraction of so few events does not know its error; the other sample does, or nobody
+        variance_c = max(variance_c, u * (1 - u) / n if n * min(u, 1 - u) >= _FEW else 0.25 / n)
     return c - u, float(np.sqrt(variance_c + variance_u))
 
 

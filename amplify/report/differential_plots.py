@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK
+from amplify.report.plots import ACCENT, GREY, INK, plain
 
 
 def distribution_functions(part: dict[str, Any], summary: str) -> Figure:
@@ -26,7 +26,7 @@ def distribution_functions(part: dict[str, Any], summary: str) -> Figure:
     top.plot([f["place"]] * 2, ends, color=INK, lw=3, solid_capstyle="butt", label=f"D = {gap:.3g}")
     bottom.plot([f["place"]] * 2, [0, ends[1] - ends[0]], color=INK, lw=3, solid_capstyle="butt")
     top.set_ylabel("fraction of events below")
-    bottom.set(xlabel=f"summary t: {summary}", ylabel="truth - generated")
+    bottom.set(xlabel=f"summary t: {plain(summary)}", ylabel="truth - generated")
     bottom.set_xlim(*np.quantile(f["t"], [0.005, 0.995]))
     figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure
@@ -69,5 +69,5 @@ def ratio_map(part: dict[str, Any]) -> Figure:
             if abs(pull[i, j]) > 2:
                 axis.text(x, y, f"{pull[i, j]:+.0f}", ha="center", va="center", fontsize=7, color=INK)
     figure.colorbar(mesh, label="generated / true events")
-    axis.set(xlabel=m["columns"][0], ylabel=m["columns"][1])
+    axis.set(xlabel=plain(m["columns"][0]), ylabel=plain(m["columns"][1]))
     return figure

@@ -11,6 +11,11 @@ _MARKERS = {"resolved": "o", "lower_limit": "^", "upper_limit": "v", "biased": "
 _WORDS = {"resolved": "resolved", "lower_limit": "lower limit", "upper_limit": "upper limit", "biased": "biased (holdout)", "unresolved": "unresolved"}
 
 
+def plain(label: str) -> str:
+    """A user's label as it is: matplotlib would read dollars as formulas."""
+    return label.replace("$", r"\$")
+
+
 def amplification_by_region(results: dict[str, Any]) -> Figure:
     """G per region with its interval on a logarithmic axis, line at G = 1; open diamonds are the actual G where truth is known."""
     records = results["estimates"]
@@ -44,7 +49,7 @@ def amplification_by_region(results: dict[str, Any]) -> Figure:
     axis.axvline(1, color=INK, lw=1, ls="--")
     axis.set_xlim(low_end, high_end)
     both = len({r["method"] for r in records}) > 1
-    axis.set_yticks(range(len(records)), [f"{r['region']}, {r['summary']}" if both and r["summary"] else r["region"] for r in records])
+    axis.set_yticks(range(len(records)), [plain(f"{r['region']}, {r['summary']}" if both and r["summary"] else r["region"]) for r in records])
     axis.set_ylim(len(records) - 0.4, -0.6)
     axis.set_xlabel("amplification factor G = n_equiv / n_train")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, handletextpad=0.3)
@@ -68,7 +73,7 @@ def sigma_curves(results: dict[str, Any]) -> Figure:
         relative = np.sqrt(integral * (1 - integral) * (1 / plateau + 1 / n)) / integral
         axis.plot(n, relative, style, color=ACCENT, lw=1.6)
         mark = np.interp(plateau, n, relative)
-        axis.plot(plateau, mark, marker, mfc="white", mec=INK, ms=7, label=f"{record['region']}: plateau at n_equiv = {plateau:,.0f}".replace(",", " "))
+        axis.plot(plateau, mark, marker, mfc="white", mec=INK, ms=7, label=f"{plain(record['region'])}: plateau at n_equiv = {plateau:,.0f}".replace(",", " "))
         axis.plot(n, np.sqrt(integral * (1 - integral) / n) / integral, color=GREY, lw=0.8)
     axis.axvline(n_train, color=INK, lw=1, ls="--")
     axis.annotate("n_train", (n_train, 1), xycoords=("data", "axes fraction"), xytext=(3, -10), textcoords="offset points")
