@@ -201,7 +201,7 @@ def _rate(name: str, limits: np.ndarray, infinite: float = np.inf) -> dict[str, 
 
 
 def _efficiency(seed: int, toy: str, learner: str, n_holdout: int, repetition: int) -> float:
-    """D of the summary learned from half the holdout: the integral of p_true - p_gen over t <= 0, from true events that are weighted with 1 - p_gen / p_true."""
+    """D of the summary learned from half the holdout: the integral of p_true - p_gen over t <= 0, by true events weighted with 1 - p_gen / p_true."""
     rng, t = np.random.default_rng([seed, 55, list(toys.TOYS).index(toy), n_holdout, repetition]), toys.TOYS[toy]
     n = n_holdout // 2
     x_gen, x_true = t.generate(rng, max(20_000, 20 * n)), t.true(rng, n)
