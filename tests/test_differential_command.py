@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from amplify.cli import main
 from amplify.data import files
+from amplify.estimators.learned import cross_fit
 from tests.differential_files import (
     KEYS,
     N_EQUIV,
@@ -327,3 +328,16 @@ def test_few_events_in_a_region_are_unresolved(summary, tmp_path):
 
 
 # the same events twice
+
+
+def test_cross_fit_is_one_more_estimate(tmp_path, monkeypatch):
+    """N(.5, 1) against N(0, 1), D = .197: both limits are above n_equiv = 19.4 and finite. Twenty null experiments instead of 200."""
+    monkeypatch.setattr("amplify.commands.differential.cross_fit", functools.partial(cross_fit, null_experiments=20))
+    rng = np.random.default_rng(60)
+    generated, holdout = rng.normal(0.5, 1, (20_000, 1)), rng.normal(size=(1000, 1))
+    np.save(tmp_path / "gen.npy", generated)
+    np.save(tmp_path / "holdout.npy", holdout)
+    estimates = run(tmp_path / "run", tmp_path / "gen.npy", tmp_path / "holdout.npy", "--cross-fit")["estimates"]
+    assert [e["summary"] for e in estimates] == ["learned likelihood ratio", "learned likelihood ratio, cross-fit"]
+    for e in estimates:
+        assert e["status"] == "upper_limit" and 19.4 < e["n_equiv_interval"][1] < 60 and e["region"] == "all"

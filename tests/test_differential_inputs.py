@@ -326,3 +326,7 @@ def test_labels_that_look_like_tex_are_drawn(label, small, tmp_path):
     (tmp_path / "regions.json").write_text(json.dumps({label: {"x0": [0, None]}}))
     run(tmp_path / "run", *small, "--summary", "ratio:t", "--regions", tmp_path / "regions.json")
     assert escape(f"In {label}") in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_cross_fit_wants_a_learned_summary(elsewhere, small, capsys):
+    fails_as(capsys, "--cross-fit", *call(*small, "--cross-fit", "--summary", "column:x0"))

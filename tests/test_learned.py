@@ -67,9 +67,12 @@ def test_cross_fitting_is_calibrated_by_generated_pseudo_holdouts():
     assert calls[-1] == (150, 150) and len(found.null) == 150
     assert 1.1 < found.null.std() / found.naive_error < 1.9
     assert abs(found.null.mean()) < 4 * found.null.std() / np.sqrt(150)
-    assert CrossFit(0.1, 0.01, np.array([0.02, -0.02])).limit(0.9) == pytest.approx((K1 / (0.1 - 1.28155 * 0.02)) ** 2, rel=1e-4)
-    assert CrossFit(0.1, 0.01, np.zeros(0)).limit(0.9) == pytest.approx((K1 / (0.1 - 1.28155 * 0.01 * np.sqrt(2))) ** 2, rel=1e-4)
-    assert np.isinf(CrossFit(0.01, 0.01, np.zeros(0)).limit(0.9))
+    for null, error in ((np.array([0.02, -0.02]), 0.02), (np.zeros(0), 0.01 * np.sqrt(2))):
+        e = CrossFit(0.1, 0.01, null).estimate(n_train=50, n_gen=1e4, n_holdout=500)
+        assert e.n_equiv.high[0] == pytest.approx((K1 / (0.1 - 1.28155 * error)) ** 2, rel=1e-4)
+        assert e.status[0] == Status.UPPER_LIMIT and e.factor.high[0] == pytest.approx(e.n_equiv.high[0] / 50)
+    nothing = CrossFit(0.01, 0.01, np.zeros(0)).estimate(n_train=50, n_gen=1e4, n_holdout=500)
+    assert np.isinf(nothing.n_equiv.high[0]) and nothing.status[0] == Status.UNRESOLVED
 
 
 def test_cross_fitting_sees_more_than_a_split():

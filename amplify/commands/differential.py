@@ -14,7 +14,7 @@ from amplify.data import files
 from amplify.data.overlap import overlap, repeated
 from amplify.errors import InputError
 from amplify.estimators import differential as df
-from amplify.estimators.learned import GEN_PER_TRUE, sensitivities
+from amplify.estimators.learned import GEN_PER_TRUE, cross_fit, sensitivities
 from amplify.report.curves import approach, distribution_functions, ratio_map
 from amplify.report.progress import progress_bar
 from amplify.report.results import differential_records, environment
@@ -38,6 +38,7 @@ class Request(NamedTuple):
     weight_column: str | None = None
     regions: Path | None = None
     fraction: float = 1 / 3
+    cross_fit: bool = False
     level: float | None = None
     seed: int = 0
 
@@ -106,6 +107,8 @@ def differential(directory: Path, json_to: str | None, request: Request, command
         estimate, regions.labels, summary=plan.label, n_train=n_train, n_gen=generated.table.n, n_holdout=inputs.holdout.table.n,
         level=request.level or (0.9 if plan.learner else 0.68),
     )  # fmt: skip
+    if request.cross_fit and plan.learner is not None:
+        results["estimates"] += _cross_fitted(plan, plan.learner, generated, events, request)
     if np.isfinite(estimate.distance.value[0]):
         results["differential"] = _curves(plan, summaries[0], found[0], test, inputs.names, estimate)
         if plan.learner is not None and len(first.x) >= 9 * len(teach.x):
@@ -123,6 +126,8 @@ def _check(request: Request) -> None:
         raise InputError("--n-train", "at least 1", str(request.n_train), "give the number of training events of the generator")
     if not 0 < request.fraction < 1:
         raise InputError("--fraction", "between 0 and 1", str(request.fraction), "a third of the holdout for learning is usual")
+    if request.cross_fit and request.summary.partition(":")[0] in ("column", "ratio"):
+        raise InputError("--cross-fit", "a learned summary", request.summary, "drop --cross-fit: all of the holdout is tested as it is")
     if request.level is not None and not 0 < request.level < 1:
         raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual, or 0.9 for a learned ratio")
 
@@ -215,6 +220,18 @@ def _training_events(request: Request, regions: rg.Regions, names: Sequence[str]
     table = files.open_table(request.train)
     train = files.select(table, names or [table.columns[0]])
     return request.n_train * fractions_in(regions, train).integral, train
+
+
+def _cross_fitted(plan: Plan, learner: Learner, generated: files.Selection, holdout: Events, request: Request) -> list[dict[str, Any]]:
+    """The record of everything, each holdout event tested by what the other folds taught."""
+    rows, _ = streaming.spread_blocks(generated.table.n, min(generated.table.n, max(GEN_PER_TRUE * len(holdout.x), 20_000), _MOST_TEACHING))
+    sample = streaming.load_rows(generated, rows)
+    with progress_bar("cross-fit: null experiments") as bar:
+        found = cross_fit(learner, sample, holdout, seed=request.seed, progress=bar.count)
+    level, n_gen, n_holdout = request.level or 0.9, len(sample.x), len(holdout.x)
+    estimate = found.estimate(n_train=request.n_train, n_gen=n_gen, n_holdout=n_holdout, level=level)
+    label = f"{plan.label}, cross-fit"
+    return differential_records(estimate, ("all",), summary=label, n_train=request.n_train, n_gen=n_gen, n_holdout=n_holdout, level=level)
 
 
 def _curves(plan: Plan, whole: streaming.Region, found: streaming.Found, test: Events, names: Sequence[str], estimate: DifferentialEstimate) -> dict[str, Any]:

@@ -123,24 +123,31 @@ def estimate(
         raise InputError("method", "threshold or ks", str(method), "choose one of them")
     per_region = {"threshold": _from_threshold, "ks": _from_ks}[method]
     numbers = [(float(g.counts.n_effective), float(h.counts.n_effective)) if _positive(g, h) else (0.0, 0.0) for g, h in zip(generated, holdout, strict=True)]
-    enough = np.array([min(pair) >= MIN_EVENTS for pair in numbers])
     nothing = (np.nan, 0.0, 1.0)
-    parts = [per_region(g, h, level, learned) if good else nothing for g, h, good in zip(generated, holdout, enough, strict=True)]
+    parts = [per_region(g, h, level, learned) if min(pair) >= MIN_EVENTS else nothing for g, h, pair in zip(generated, holdout, numbers, strict=True)]
+    return _assembled(parts, numbers, n_train, learned=learned)
+
+
+def _assembled(
+    parts: Sequence[tuple[float, float, float]], numbers: Sequence[tuple[float, float]], n_train: float | Float[ArrayLike, " region"], *, learned: bool
+) -> DifferentialEstimate:
+    """The estimate from D with its ends, and from the effective numbers of generated and holdout events, of each region."""
     value, low, high = (np.array(column, float) for column in zip(*parts, strict=True))
+    n_gen, n_holdout = np.array(numbers, float).T
+    enough = np.minimum(n_gen, n_holdout) >= MIN_EVENTS
     with np.errstate(divide="ignore", invalid="ignore"):
         n_equiv = [np.where(value > 0, (K1 / value) ** 2, np.nan), (K1 / high) ** 2, np.where(low > 0, (K1 / low) ** 2, np.inf)]
-    n_equiv[1] = np.where(enough, n_equiv[1], 0.0) if not learned else np.zeros(len(value))
+    n_equiv[1] = np.where(enough & (not learned), n_equiv[1], 0.0)
     finite = np.isfinite(n_equiv[2])
     if learned:  # where nothing is claimed, no number is quoted
         n_equiv[0] = np.where(finite, n_equiv[0], np.nan)
     status = np.where(finite, Status.UPPER_LIMIT if learned else Status.RESOLVED, Status.UNRESOLVED if learned else Status.LOWER_LIMIT)
-    n_gen, n_holdout = np.array(numbers).T
+    trained = np.broadcast_to(np.asarray(n_train, float), len(value))
     with np.errstate(divide="ignore", invalid="ignore"):
         at_n_gen = 1 / (1 / n_equiv[0] + 1 / n_gen)
-        trained = np.broadcast_to(np.asarray(n_train, float), len(value))
         factor = [np.where(trained > 0, n / trained, unknown) for n, unknown in zip(n_equiv, (np.nan, 0.0, np.inf), strict=True)]
     return DifferentialEstimate(
-        distance=Interval(*(jnp.asarray(v) for v in (value, low, np.ones_like(high) if learned else high))),
+        distance=Interval(*(jnp.asarray(v) for v in (value, low, high))),
         n_equiv=Interval(*(jnp.asarray(n) for n in n_equiv)),
         n_equiv_at_n_gen=jnp.asarray(at_n_gen),
         factor=Interval(*(jnp.asarray(f) for f in factor)),
@@ -148,6 +155,11 @@ def estimate(
         n_holdout=jnp.asarray(n_holdout),
         status=jnp.asarray(np.where(enough, status, Status.UNRESOLVED)),
     )
+
+
+def limit_estimate(distance: float, error: float, *, n_train: float, n_gen: float, n_holdout: float, level: float = 0.9) -> DifferentialEstimate:
+    """The one-sided estimate of one region from a distance and its error, however they were found."""
+    return _assembled([(distance, max(float(distance - norm.ppf(level) * error), 0.0), 1.0)], [(n_gen, n_holdout)], n_train, learned=True)
 
 
 def threshold_distance(generated: Tally, holdout: Tally) -> tuple[float, float]:

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
 
 from amplify.errors import InputError
-from amplify.estimators.differential import differential_amplification, tally, threshold_distance
-from amplify.estimators.kolmogorov import K1
+from amplify.estimators.differential import differential_amplification, limit_estimate, tally, threshold_distance
 from amplify.types import DifferentialEstimate, Events
 
 Learn = Callable[..., Callable[[np.ndarray], np.ndarray]]
@@ -76,11 +74,10 @@ class CrossFit(NamedTuple):
     naive_error: float
     null: np.ndarray
 
-    def limit(self, level: float = 0.9) -> float:
-        """X of the claim n_equiv < X; infinite where the distance is not significant. Without null experiments the naive error times sqrt 2."""
+    def estimate(self, *, n_train: float, n_gen: float, n_holdout: float, level: float = 0.9) -> DifferentialEstimate:
+        """The claim n_equiv < X of one region, from the spread of the null; without null experiments the naive error times sqrt 2."""
         error = self.null.std() if len(self.null) else np.sqrt(2) * self.naive_error
-        low = self.distance - norm.ppf(level) * error
-        return float((K1 / low) ** 2) if low > 0 else float("inf")
+        return limit_estimate(self.distance, error, n_train=n_train, n_gen=n_gen, n_holdout=n_holdout, level=level)
 
 
 def cross_fit(
