@@ -99,11 +99,11 @@ def test_intervals_cover(method):
 
 
 def test_d0_is_unbiased_and_its_error_is_right():
-    """500 experiments of 1000 holdout and 5000 generated events: mean and width of the pulls within 4 sigma."""
+    """500 experiments of 1000 holdout and 1000 generated events: mean and width of the pulls within 4 sigma."""
     rng, distance = np.random.default_rng(3), float(gaussian.distances(gaussian.Gaussian(0.1), TRUTH)[0])
     pulls = []
     for _ in range(500):
-        t_gen, t_holdout = _shifted(rng, 5000, 1000)
+        t_gen, t_holdout = _shifted(rng, 1000, 1000)
         value, error = df.threshold_distance(df.tally(np.zeros(1), t_gen), df.tally(np.zeros(1), t_holdout))
         pulls.append((value - distance) / error)
     assert abs(np.mean(pulls)) < 4 / np.sqrt(500) and abs(np.std(pulls) - 1) < 4 / np.sqrt(1000)

@@ -114,13 +114,13 @@ def test_too_few_events_are_refused():
 
 
 def test_the_null_of_cross_fits_knows_the_weights_of_the_holdout():
-    """Lognormal weights of log-spread 1 that depend on nothing: the spread of D0 over 80 holdouts is that of the null within 4 sigma (32 %)."""
+    """Lognormal weights of log-spread 1.3 that depend on nothing: the spread of D0 over 80 holdouts is that of the null within 4 sigma (42 %)."""
     rng = np.random.default_rng(7)
     generated, _ = _gaussians(rng, 20_000, 1)
-    holdouts = [Events(rng.normal(size=(400, 2)), np.exp(rng.normal(size=400))) for _ in range(80)]
+    holdouts = [Events(rng.normal(size=(400, 2)), np.exp(1.3 * rng.normal(size=400))) for _ in range(80)]
     distances = [cross_fit(LEARN, generated, holdout, null_experiments=0).distance for holdout in holdouts]
     null = cross_fit(LEARN, generated, holdouts[0], null_experiments=100).null
-    assert np.std(distances) / null.std() == pytest.approx(1, abs=0.32)
+    assert np.std(distances) / null.std() == pytest.approx(1, abs=0.42)
 
 
 def test_sensitivities_with_negative_weights():
