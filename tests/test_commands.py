@@ -17,9 +17,11 @@ def test_demo_writes_estimate_and_truth(tmp_path, capsys):
     demo(tmp_path, 0, "-", DemoSettings(n_train=200, members=4, independent=3, n_gen=2048, steps=20, shells=5))
     captured = capsys.readouterr()
     results = json.loads(captured.out)
-    assert results["command"] == "amplify demo" and len(results["estimates"]) == 6
+    assert results["command"] == "amplify demo" and [e["method"] for e in results["estimates"]] == ["averaging"] * 6 + ["differential"] * 2
     np.testing.assert_allclose(results["truth"]["integral"][:5], 0.2, atol=1e-6)
-    assert len(results["truth"]["actual_amplification"]) == 6
+    assert len(results["truth"]["actual_amplification"]) == len(results["truth"]["actual_distance"]) == 8
+    low, high = results["estimates"][6]["n_equiv_interval"]
+    assert low / 3 < 200 * results["truth"]["actual_amplification"][6] < 3 * high and results["estimates"][7]["status"] == "upper_limit"
     assert "estimated over actual" in captured.err and (tmp_path / "report.html").exists()
 
 
