@@ -10,7 +10,10 @@ STYLES = (("-", "o", INK), ("--", "s", ACCENT), ("-.", "^", GREY))
 
 
 def figure() -> Figure:
-    """G of the mean distance; bars: central 68 % of the training sets; open triangles: median limit at 90 % of a learned ratio with 1e5 holdout events."""
+    """G of the mean distance; bars: central 68 % of the training sets.
+
+    Open triangles: median limit at 90 % of a learned ratio with 1e5 holdout events, where it is below 10.
+    """
     fig = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = fig.subplots(1, 2, sharey=True)
     for axis, dim in zip(axes, (2, 4), strict=True):
@@ -26,6 +29,7 @@ def figure() -> Figure:
             axis.plot(n * shift, limit, "v", mfc="none", mec=color, ms=7, label="learned ratio: limit at 90 %" if r == 0 else None)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
+        axis.set_ylim(top=10)
     axes[0].set_ylabel("differential amplification factor G")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8.5)
     return fig
