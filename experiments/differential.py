@@ -102,13 +102,18 @@ def _gaussian(config: Config) -> dict[str, Any]:
     distance = np.asarray(gaussian.distances(gaussian.Gaussian(params.mean[:, 0], jnp.exp(params.log_width[:, 0])), truth)[0])
     true = np.asarray(gaussian.sample(jax.random.fold_in(key, 1), truth, config.n_true))
     sizes = _sizes(config.n_gen)
-    generated, fresh, chosen = [], [], int(np.argsort(distance)[len(distance) // 2])
+    generated, fresh, limits, chosen = [], [], [], int(np.argsort(distance)[len(distance) // 2])
     curves: dict[str, Any] = {}
     for f in range(min(config.gaussian_fits, 20)):
         one = jax.tree.map(lambda leaf, f=f: leaf[f], params)
         ratio = _ratio(lambda v, one=one: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v))
         t_true = np.sort(ratio(true))
-        t_gen = ratio(np.asarray(generator.sample(one, uniform_latents(jax.random.fold_in(key, 100 + f), config.n_gen, 1))))
+        x_gen = np.asarray(generator.sample(one, uniform_latents(jax.random.fold_in(key, 100 + f), config.n_gen, 1)))
+        t_gen = ratio(x_gen)
+        learn = learned_ratio(in_blocks(jax.jit(partial(generator.log_prob, one))))  # pyright: ignore[reportArgumentType]
+        holdout = np.asarray(gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, max(config.learned_holdout)))
+        found = [learned_amplification(learn, Events(x_gen[: 30 * m]), Events(holdout[:m]), n_train=n, seed=f)[0] for m in config.learned_holdout]
+        limits.append([float(e.factor.high[0]) for e in found])
         t_fresh = ratio(np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, config.n_gen)))
         generated.append(_approach(t_gen, t_true, sizes))
         fresh.append(_approach(t_fresh, t_true, sizes))
@@ -120,7 +125,10 @@ def _gaussian(config: Config) -> dict[str, Any]:
     return {
         "n_train": n, "sizes": sizes, "generated": _band(np.asarray(generated)), "true": _band(np.asarray(fresh)), "distance": distance.mean(),
         "distance_of_shown": distance[:20].mean(), "distance_quantiles": quantiles, "n_equiv": (K1 / distance.mean()) ** 2,
-        "amplification": (K1 / distance.mean()) ** 2 / n, "functions": curves | {"distance": distance[chosen]},
+        "amplification": (K1 / distance.mean()) ** 2 / n, "learned_holdout": config.learned_holdout,
+        "learned_limit": np.sort(limits, axis=0)[len(limits) // 2],
+        "learned_covered": (np.array(limits) > (K1 / distance[: len(limits), None]) ** 2 / n).mean(axis=0),
+        "functions": curves | {"distance": distance[chosen]},
     }  # fmt: skip
 
 

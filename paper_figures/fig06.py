@@ -28,7 +28,7 @@ def figure() -> Figure:
         column[1].plot([0, 0], [0, at[1] - at[0]], color=INK, lw=3, solid_capstyle="butt", label="D at t = 0")
         column[1].axhline(0, color=GREY, lw=0.8)
         column[1].annotate(
-            f"D = {f['distance']:.3f}", (0, (at[1] - at[0]) / 2), xytext=(-6, 0), textcoords="offset points", va="center", ha="right", fontsize=9
+            f"D = {f['distance']:.3f}", (0, 0.15 * (at[1] - at[0])), xytext=(-6, 0), textcoords="offset points", va="center", ha="right", fontsize=9
         )
         column[0].set_title(title, fontsize=10)
         column[1].set_xlabel(r"$t = \log\, p_\theta / p_{\rm true}$")

@@ -29,7 +29,7 @@ def figure() -> Figure:
             axis.plot(n * shift, limit, "v", mfc="none", mec=color, ms=7, label="learned ratio: limit at 90 %" if r == 0 else None)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
-        axis.set_ylim(top=10)
+    axes[0].set_ylim(0.6 * min(c["amplification"][0] for dim in (2, 4) for c in cases(dim)), 10)
     axes[0].set_ylabel("differential amplification factor G")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8.5)
     return fig
