@@ -54,12 +54,12 @@ def test_coverage_as_recorded():
 
 
 def test_efficiency_as_recorded():
-    """At least what method.md section 3 reports, within two errors."""
+    """At least what method.md section 3 reports, within two errors of the difference; method.md gives none, .01 is taken for it."""
     reference = {"ring": (0.39, 0.62, 0.87, 0.97), "shell": (0.39, 0.66, 0.82, 0.93), "blob": (0.49, 0.56, 0.63, 0.67)}
     for row in _recorded("coverage")["efficiency"]:
         if row["learner"] == "default" and row["toy"] in reference:
             wanted = reference[row["toy"]][(400, 1200, 4000, 12000).index(row["n_holdout"])]
-            assert row["efficiency"] > wanted - 2 * row["error"], row
+            assert row["efficiency"] > wanted - 2 * np.hypot(row["error"], 0.01), row
 
 
 def test_differential_study_as_recorded():
