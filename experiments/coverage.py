@@ -64,7 +64,7 @@ PRESETS = {
 
 
 def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:
-    """Runs the study and writes OUT/results.json; full takes half an hour on 2 cores.
+    """Runs the study and writes OUT/results.json; full takes about an hour on 2 cores.
 
     Args:
         preset: size of the study.

@@ -74,7 +74,7 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     """Runs the study and writes OUT/results.json.
 
     Args:
-        preset: smoke takes half a minute, quick two minutes, full half an hour on 2 cores, paper wants a GPU.
+        preset: smoke takes half a minute, full about an hour on 2 cores, paper wants a GPU.
         out: default amplify-runs/differential-PRESET; finished parts found there are used again.
     """
     use_all_cores()
