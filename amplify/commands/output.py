@@ -1,4 +1,4 @@
-"""What every command leaves behind: OUT/results.json, OUT/report.html, a table on standard error and, if asked for, JSON on standard output."""
+"""What every command leaves behind: OUT/results.json, report.html, table.csv and table.tex; a table on standard error; JSON on standard output if asked for."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 from amplify.errors import InputError
 from amplify.report.results import finite, write_json
-from amplify.report.verdicts import number, summary_verdict
+from amplify.report.verdicts import how_many, number, summary_verdict
 
 
 def out_directory(command: str, out: Path | None) -> Path:
@@ -27,15 +27,18 @@ def out_directory(command: str, out: Path | None) -> Path:
 
 def publish(results: dict[str, Any], directory: Path, json_to: str | None) -> None:
     """Writes results.json and report.html, prints the table for people and the JSON for programs."""
+    from amplify.report.export import write_exports
     from amplify.report.page import write_page
 
     results = finite(results)
     write_json(directory / "results.json", results)
+    write_exports(results, directory)
     write_page(results, directory / "report.html")
     print_table(results)
     for warning in results["warnings"]:
         say(f"warning: {warning}")
     say(summary_verdict(results["estimates"]))
+    say(how_many(results["estimates"]))
     say(f"{directory / 'report.html'}")
     if json_to == "-":
         print(json.dumps(results, allow_nan=False))

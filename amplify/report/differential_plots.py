@@ -1,19 +1,17 @@
-"""Plots of the differential part of a results.json: distribution functions, distance against n_gen, and where in phase space the samples differ."""
+"""Plots of the differential part of a results.json: distribution functions, and the distance against n_gen."""
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK, plain
+from amplify.report.plots import ACCENT, GREY, INK, WIDTH, plain
 
 
 def distribution_functions(part: dict[str, Any], summary: str) -> Figure:
     """Both distribution functions above, their difference below, with the place of the largest difference, or of the threshold."""
     f = {name: np.asarray(value, float) for name, value in part["functions"].items()}
-    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     top.plot(f["t"], f["holdout"], color=INK, lw=1.6, label="truth (holdout)")
     top.plot(f["t"], f["generated"], "--", color=ACCENT, lw=1.6, label="generated")
@@ -35,7 +33,7 @@ def distribution_functions(part: dict[str, Any], summary: str) -> Figure:
 def approach(part: dict[str, Any]) -> Figure:
     """KS distance to the holdout as the generated sample grows, against the band of true events."""
     a = {name: np.asarray(value, float) for name, value in part["approach"].items()}
-    figure = Figure(figsize=(7.0, 3.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     axis = figure.add_subplot()
     axis.fill_between(a["n_gen"], a["null_low"], a["null_high"], color=GREY, alpha=0.25, lw=0, label="true events, 90 % of samples")
     axis.plot(a["n_gen"], a["null_mean"], "--", color=INK, lw=1.2, label="true events, mean")
@@ -49,25 +47,4 @@ def approach(part: dict[str, Any]) -> Figure:
         ylabel=f"KS distance to {float(a['n_holdout']):,.0f} holdout events".replace(",", " "),
     )
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    return figure
-
-
-def ratio_map(part: dict[str, Any]) -> Figure:
-    """Generated over true events in cells of two columns; the number is the pull where it exceeds 2."""
-    m = part["map"]
-    ratio, pull = (np.array(m[name], float) for name in ("ratio", "pull"))
-    figure = Figure(figsize=(7.0, 5.0), layout="constrained")
-    axis = figure.add_subplot()
-    spread = max(0.1, float(np.nanquantile(np.abs(ratio - 1), 0.9))) if np.isfinite(ratio).any() else 0.1
-    shades = ListedColormap(mpl.colormaps["RdBu_r"](np.linspace(0.22, 0.78, 256)))  # light enough for the numbers
-    mesh = axis.pcolormesh(
-        m["edges"][0], m["edges"][1], np.ma.masked_invalid(ratio.T), cmap=shades, vmin=1 - spread, vmax=1 + spread, edgecolor="white", lw=0.3
-    )
-    middle = [(np.asarray(e)[1:] + np.asarray(e)[:-1]) / 2 for e in m["edges"]]
-    for i, x in enumerate(middle[0]):
-        for j, y in enumerate(middle[1]):
-            if abs(pull[i, j]) > 2:
-                axis.text(x, y, f"{pull[i, j]:+.0f}", ha="center", va="center", fontsize=7, color=INK)
-    figure.colorbar(mesh, label="generated / true events")
-    axis.set(xlabel=plain(m["columns"][0]), ylabel=plain(m["columns"][1]))
     return figure

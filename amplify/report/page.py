@@ -1,53 +1,110 @@
-"""The report: one self-contained HTML file, drawn from a results.json alone."""
+"""The report: one self-contained HTML file, drawn from a results.json alone.
 
+Names come from files of others: every word is escaped, and the browser runs the one script whose hash the page's policy names, so markup in a name cannot act.
+"""
+
+import base64
+import hashlib
 import io
 import os
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from amplify.report import differential_plots, plots
-from amplify.report.verdicts import number, summary_verdict
+from amplify.report import differential_plots, maps, panels, plots, region_plots, resolution_plot
+from amplify.report.export import table_csv, table_latex
+from amplify.report.methods import methods_paragraph, references
+from amplify.report.tables import columns, numbered
+from amplify.report.verdicts import how_many, number, summary_verdict
 
 
 def write_page(results: dict[str, Any], path: Path) -> None:
     """Writes the page; every word from a file is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
-    template = environment.from_string(files("amplify.report").joinpath("page.html").read_text())
-    with mpl.rc_context(plots.STYLE):  # pyright: ignore[reportArgumentType]
-        figures = {name: _svg(figure) for name, figure in _figures(results).items()}
-    estimates = [e | {"row": row} for row, e in enumerate(results["estimates"])]  # the row finds the truth of a demonstration
-    methods = {name: [e for e in estimates if e["method"] == name] for name in ("averaging", "differential")}
-    page = template.render(results=results, estimates=estimates, **methods, verdict=summary_verdict(estimates), figures=figures)
+    template = environment.from_string(_part("page.html"))
+    with mpl.rc_context(plots.PAGE_STYLE):  # pyright: ignore[reportArgumentType]
+        figures = {name: [_svg(figure, name) for figure in several] for name, several in _figures(results).items()}
+    records, script, parts = numbered(results), _part("page.js"), results.get("panels") or []
+    page = template.render(
+        results=results,
+        records=records,
+        columns={method: columns(method, results.get("truth")) for method in records},
+        levels={method: " and ".join(dict.fromkeys(f"{100 * r['level']:.0f} %" for r in of)) for method, of in records.items()},
+        verdict=summary_verdict(results["estimates"]),
+        enough=how_many(results["estimates"]),
+        figures=figures,
+        more_columns=len(results.get("resolution") or []) - resolution_plot.MOST,
+        has_holdout=any(p.get("holdout") is not None for p in parts),
+        methods=methods_paragraph(results),
+        references=references(results),
+        downloads={"csv": _link("text/csv", table_csv(results)), "tex": _link("application/x-tex", table_latex(results))},
+        style=Markup(_part("page.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        policy=_policy(script),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(page)
+    unfinished.write_text(page, encoding="utf-8")
     os.replace(unfinished, path)
 
 
-def _figures(results: dict[str, Any]) -> dict[str, Figure]:
+def _part(name: str) -> str:
+    return files("amplify.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """Nothing is loaded, and nothing runs but this script."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _link(kind: str, text: str) -> str:
+    return f"data:{kind};charset=utf-8,{quote(text)}"
+
+
+def _figures(results: dict[str, Any]) -> dict[str, list[Figure]]:
     """The figures that these results have data for."""
-    figures = {"regions": plots.amplification_by_region(results)}
-    if any(e["method"] == "averaging" for e in results["estimates"]):
-        figures["sigma"] = plots.sigma_curves(results)
+    figures, actual = {}, results.get("truth", {}).get("actual_amplification")
+    for method, records in numbered(results).items():
+        if records:
+            figures[method] = region_plots.amplification_by_region([(r["row"], r) for r in records], actual)
+    if "averaging" in figures:
+        figures["sigma"] = [plots.sigma_curves(results)]
+    if results.get("map"):
+        figures["cells"] = [maps.amplification_map(results["map"])]
+    if results.get("resolution"):
+        figures["resolution"] = [resolution_plot.resolution(results["resolution"])]
+    if results.get("panels"):
+        figures["panels"] = panels.panels(results["panels"])
     part = results.get("differential")
     if part:
         summary = next(e["summary"] for e in results["estimates"] if e["method"] == "differential")
-        figures |= {"functions": differential_plots.distribution_functions(part, summary), "approach": differential_plots.approach(part)}
-        if "map" in part:
-            figures["map"] = differential_plots.ratio_map(part)
+        figures |= {"functions": [differential_plots.distribution_functions(part, summary)], "approach": [differential_plots.approach(part)]}
+        if part.get("map"):
+            figures["map"] = [maps.ratio_map(part["map"])]
     return figures
 
 
-def _svg(figure: Figure) -> Markup:
+_SEEN = {
+    "averaging": "G by region, averaging", "differential": "G by region, differential", "sigma": "uncertainty against number of generated events",
+    "cells": "map of G over two columns", "resolution": "G against number of bins", "panels": "generated and holdout, column by column",
+    "functions": "distribution functions", "approach": "KS distance against number of generated events", "map": "map of generated over true events",
+}  # fmt: skip
+
+
+def _svg(figure: Figure, name: str) -> Markup:
     """The figure as inline SVG; matplotlib escapes the text in it."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is a box here, and stands in the table
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
-    return Markup(text[text.index("<svg") :])  # noqa: S704
+    return Markup(text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{_SEEN[name]}"', 1))  # noqa: S704

@@ -19,9 +19,13 @@ class Bar:
         """Of a training: the mean loss of all members, and of the worst one."""
         self._progress.update(self._task, completed=step, total=steps, note=f"loss {np.mean(losses):.3f}, worst {np.max(losses):.3f}")
 
-    def count(self, done: int, total: int | None = None) -> None:
+    def count(self, done: int, total: int | None = None, note: str = "") -> None:
         """Of anything countable."""
-        self._progress.update(self._task, completed=done, total=total, note="")
+        self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def advance(self, done: int) -> None:
+        """Of anything countable that comes in parts."""
+        self._progress.update(self._task, advance=done)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,15 @@ def write_json(path: Path, results: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a results.json.
+    """Reads a results.json, or what - has on standard input.
 
     Raises:
         InputError: the file is missing, no JSON, or of another schema.
     """
-    if not path.is_file():
+    if str(path) != "-" and not path.is_file():
         raise InputError(str(path), "a results.json", "no such file", "check the path")
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(str(path), "a results.json", f"no JSON ({error.__class__.__name__})", "give the file that a run wrote") from None
     if not isinstance(results, dict) or results.get("schema") != SCHEMA or not isinstance(results.get("estimates"), list):

@@ -51,7 +51,7 @@ def _differential(record: dict[str, Any]) -> str:
     if record["status"] == "upper_limit":
         return (
             f"{where} the {summary} tells the generated events from true ones: they are worth fewer than {number(high)} true events, "
-            f"G < {number(g_high)} ({level}). A learned ratio misses a part of the difference, so there is no lower end."
+            f"G < {number(g_high)} ({level}); a learned ratio misses a part of the difference, so there is no lower end."
         )
     if record["status"] == "lower_limit":
         return (
@@ -66,7 +66,7 @@ def _differential(record: dict[str, Any]) -> str:
 
 
 def summary_verdict(records: list[dict[str, Any]]) -> str:
-    """The sentences on top of the page: one for each method."""
+    """What stands on top of the page: one sentence for each method."""
     both = [
         _averaging_summary([r for r in records if r["method"] == "averaging"]),
         _differential_summary([r for r in records if r["method"] == "differential"]),
@@ -99,9 +99,68 @@ def _averaging_summary(records: list[dict[str, Any]]) -> str:
 
 
 def _differential_summary(records: list[dict[str, Any]]) -> str:
-    """The first region of each summary is everything, or what the user named first."""
-    first = {r["summary"]: r for r in reversed(records)}
-    return " ".join(r["verdict"] for r in reversed(first.values()))
+    chosen = strictest(records)
+    return chosen["verdict"] if chosen else ""
+
+
+def strictest(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The differential record that allows the fewest events, among the first regions of each summary: everything, or what the user named first."""
+    first = {r["summary"]: r for r in reversed(records) if r["method"] == "differential"}
+    return min(reversed(first.values()), key=lambda r: (_RANK[r["status"]], most_equivalent(r) or math.inf), default=None)
+
+
+_RANK = {"resolved": 0, "biased": 0, "upper_limit": 0, "lower_limit": 1, "unresolved": 2}
+
+
+def most_equivalent(record: dict[str, Any]) -> float | None:
+    """The number of true events that the sample is worth: the estimate, the end of an upper limit, or None where there is no upper end."""
+    if record["status"] == "upper_limit":
+        return record["n_equiv_interval"][1]
+    return record["n_equiv"] if record["status"] in ("resolved", "biased") else None
+
+
+_ENOUGH = 10  # times n_equiv: the variance goes with 1 / n_equiv + 1 / n_gen, and sqrt(1.1) is 5 % above the plateau
+
+
+def how_many(records: list[dict[str, Any]]) -> str:
+    """The sentence below the verdict: up to which number of generated events more of them help."""
+    averaging = [r for r in records if r["method"] == "averaging"]
+    differential = strictest(records)
+    parts = []
+    if averaging:
+        parts.append(_averaging_limit(averaging, " for integrals over these regions" if differential else ""))
+    if differential:
+        parts.append(_differential_limit(differential, "where single events count, as in a classifier or an unbinned fit, " if averaging else ""))
+    sentence = "; ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
+
+
+def _averaging_limit(records: list[dict[str, Any]], purpose: str) -> str:
+    """The region with the largest n_equiv profits longest."""
+    ends = [n for r in records if (n := most_equivalent(r))]
+    n_gen = records[0]["n_gen"]
+    if not ends:
+        reached = f" up to the {number(n_gen)} that each member generated" if n_gen else ""
+        return f"no limit on the number of generated events was found{purpose}{reached}"
+    enough = _ENOUGH * max(ends)
+    which, rest = ("region", "") if len(ends) == len(records) else ("resolved region", f"; no limit is seen in the other {_regions(len(records) - len(ends))}")
+    has = f" (each member generated {number(n_gen)}{', which is enough' if n_gen >= enough else ''})" if n_gen else ""
+    return f"use up to {number(enough)} generated events{purpose}: beyond that no {which}'s uncertainty shrinks by more than 5 %, more will not help{has}{rest}"
+
+
+def _differential_limit(record: dict[str, Any], purpose: str) -> str:
+    worth = most_equivalent(record)
+    if not worth:
+        return f"{purpose}no limit on the number of generated events was found up to the {number(record['n_gen'])} of this sample"
+    at_most = "at most " if record["status"] == "upper_limit" else "up to "
+    has = f" (the sample has {number(record['n_gen'])})"
+    return (
+        f"{purpose}use {at_most}{number(_ENOUGH * worth)} generated events, ten times what they are worth in the {record['summary']}: more will not help{has}"
+    )
+
+
+def _regions(count: int) -> str:
+    return "region" if count == 1 else f"{count} regions"
 
 
 def number(value: float | int | None) -> str:
