@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from amplify.errors import AmplifyError
+from amplify.errors import AmplifyError, InputError
 
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
@@ -43,81 +43,140 @@ class Demo:
 
 @dataclass(frozen=True)
 class Averaging:
-    """How many true events generated samples are worth, from the spread between members: one file per trained network.
+    """How many true events generated samples are worth, from the spread between members: several trainings of one generator.
 
-    Train members on bootstrap samples of the training events. Example: amplify averaging --members gen_*.npy --n-train 10000 --holdout test.npy
+    Members are files, one per network trained on a bootstrap sample of the training events, or --generator trains them here.
+
+    Examples:
+        amplify averaging --members gen_*.npy --n-train 10000 --holdout test.npy
+        amplify averaging --members run0.root:Events run1.root:Events --n-train 10000 --columns MET_pt "ht=log(HT)" --weight-column genWeight
+        amplify averaging --members m0.parquet m1.parquet --n-train 10000 --regions cuts.yaml --json - | jq .estimates
+        amplify averaging --generator my_package.flow:fit --train train.npy --members 8 --timeout 3600 --out run
+
+    cuts.yaml holds a region a line: "tail: pt > 400 and abs(eta) < 2.5".
     """
 
-    members: tuple[str, ...]
-    """Files of generated events, one per member: .npy, .npz, .h5; FILE:path/inside picks a data set."""
-    n_train: int
-    """Training events of one member."""
+    members: tuple[str, ...] = ()
+    """One source of generated events per member: .npy, .npz, .h5, .parquet or .root; FILE:path/inside picks a data set or tree; a quoted glob is one sample.
+    With --generator: how many to train, default 8."""
+    n_train: int | None = None
+    """Training events of one member; with --generator they are counted."""
+    generator: str | None = None
+    """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework; trained in a process of its own for each member."""
+    train: tuple[str, ...] | None = None
+    """With --generator: the training events; each member learns from a bootstrap sample of them."""
+    n_gen: int | None = None
+    """With --generator: events per member; default 100000, or ten times the training events if that is more."""
+    timeout: float | None = None
+    """With --generator: seconds after which the training of a member is given up."""
+    workers: int = 1
+    """With --generator: members trained at the same time."""
     columns: tuple[str, ...] | None = None
-    """Columns to look at; columns without names are x0, x1, ... Default all."""
+    """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names are x0, x1, ... Default all."""
     regions: Path | None = None
-    """JSON file of regions: {"tail": {"x0": [3, null]}, ...}."""
-    bins: int = 10
-    """Without --regions: this many equiprobable bins of each column."""
-    holdout: str | None = None
+    """YAML or JSON file of regions, - for standard input. Default: ten equiprobable bins of each column and its tails."""
+    bins: int | None = None
+    """This many equiprobable bins of each column instead."""
+    map: tuple[str, str] | None = None
+    """Two columns for the map of G; default the first two."""
+    holdout: tuple[str, ...] | None = None
     """True events that were not used in training: shows biases that all members share."""
     weight_column: str | None = None
-    """Column with event weights."""
+    """Column, or expression, with event weights; negative ones are honoured."""
+    drop_nonfinite: bool = False
+    """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
     level: float = 0.68
     """Confidence level of the intervals."""
     seed: int = 0
-    """Recorded in the results; nothing here is random."""
+    """Of the bootstrap and the trainings; with files nothing is random."""
+    dry_run: bool = False
+    """Only say what would be read and how long it may take."""
     out: Path | None = None
-    """Directory for results.json and report.html; default amplify-runs/averaging-<time>."""
+    """Directory for results.json, report.html and the tables; default amplify-runs/averaging-<time>. With --generator, the same directory continues a run."""
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.averaging import averaging
+        from amplify.commands.averaging import Request, averaging, check_later
+        from amplify.commands.external import Training, train
         from amplify.commands.output import out_directory
 
-        averaging(
-            out_directory("averaging", self.out), self.json_to, self.members, self.n_train, self.columns, self.regions, self.bins,
-            self.holdout, self.weight_column, self.level, self.seed, command,
+        directory = out_directory("averaging", self.out)
+        request = Request(
+            self.members, self.n_train or 0, self.columns, self.regions, self.bins, self.map, self.holdout, self.columns, self.weight_column,
+            self.weight_column, self.drop_nonfinite, self.level, self.seed,
         )  # fmt: skip
+        if self.generator is None:
+            self._check_files()
+            averaging(directory, self.json_to, request, command, dry_run=self.dry_run)
+            return
+        training = Training(
+            self.generator, self.train, self.members, self.n_train, self.n_gen, self.timeout, self.workers, self.seed, self.weight_column, self.columns,
+            self.drop_nonfinite,
+        )  # fmt: skip
+        check_later(request)  # hours of training should not end in a file of regions that is not there
+        trained = train(directory, training, dry_run=self.dry_run)
+        if trained is not None:
+            request = request._replace(members=trained.members, n_train=trained.n_train, columns=None, weight_column=trained.weight_column)
+            averaging(directory, self.json_to, request, command, failed=trained.failed)
+
+    def _check_files(self) -> None:
+        if self.n_train is None:
+            raise InputError("--n-train", "the number of training events of one member", "nothing", "give it; only --generator can count them")
+        if self.train or self.n_gen or self.timeout:
+            raise InputError("--train, --n-gen and --timeout", "to go with --generator", "members from files", "drop them, or name a --generator")
 
 
 @dataclass(frozen=True)
 class Differential:
     """How many true events a trained generator is worth, from a test of its events against a holdout; no averaging over volumes, one network.
 
-    Example: amplify differential --generated gen.npy --holdout test.npy --n-train 10000 --train train.npy
+    Examples:
+        amplify differential --generated gen.npy --holdout test.npy --n-train 10000 --train train.npy
+        amplify differential --generated "gen_*.parquet" --holdout test.parquet --n-train 10000 --columns pt eta mass --weight-column w
+        amplify differential --generated gen.h5:events --holdout test.h5:events --n-train 10000 --regions cuts.yaml --summary column:mass
+        my_generator | amplify differential --generated - --holdout test.npy --n-train 10000 --json -
     """
 
-    generated: str
-    """File of generated events, as many as there are; they stream. .npy, .npz, .h5; FILE:path/inside picks a data set."""
-    holdout: str
-    """File of true events that were not used in training."""
+    generated: tuple[str, ...]
+    """Generated events, as many as there are; they stream. .npy, .npz, .h5, .parquet or .root, several or a quoted glob; FILE:path/inside picks a data set or
+    tree; - is standard input."""
+    holdout: tuple[str, ...]
+    """True events that were not used in training."""
     n_train: int
     """Training events of the generator."""
     summary: str = "classifier"
     """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners), column:NAME, or ratio:NAME for a column that is
     log p_generated / p_true."""
-    train: str | None = None
+    train: tuple[str, ...] | None = None
     """The training events: to refuse a holdout that shares events with them, and to count those in each region."""
     columns: tuple[str, ...] | None = None
-    """Columns to learn from and to cut on; default all."""
+    """Columns to learn from and to cut on, or expressions such as "pt=sqrt(px**2 + py**2)"; default all."""
     log_prob_column: str | None = None
     """Column, in both files, with the generator's log density: the learned ratio sees more with it."""
     regions: Path | None = None
-    """JSON file of regions: {"tail": {"x0": [3, null]}, ...}; both samples are cut to each."""
+    """YAML or JSON file of regions, - for standard input; both samples are cut to each. Default: everything, bulk and tails."""
+    bins: int | None = None
+    """This many equiprobable bins of each column instead; each needs holdout events, and a learned ratio of its own."""
+    map: tuple[str, str] | None = None
+    """Two columns for the map of generated over true events; default the first two."""
     fraction: float = 1 / 3
     """Part of the holdout that teaches a learned ratio; the rest is tested."""
     cross_fit: bool = False
     """Also test every holdout event, by a ratio that the others taught; sees more, and takes minutes for 200 null experiments."""
     weight_column: str | None = None
-    """Column with event weights, in one or both files."""
+    """Column, or expression, with event weights, in one or both files; negative ones are honoured."""
+    drop_nonfinite: bool = False
+    """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
     level: float | None = None
     """Confidence level: default .68, or .90 for the one-sided limit of a learned ratio."""
     seed: int = 0
     """Of the split of the holdout and the learner."""
+    dry_run: bool = False
+    """Only say what would be read and how long it may take."""
     out: Path | None = None
-    """Directory for results.json and report.html; default amplify-runs/differential-<time>."""
+    """Directory for results.json, report.html and the tables; default amplify-runs/differential-<time>."""
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
@@ -128,9 +187,9 @@ class Differential:
 
         request = Request(
             self.generated, self.holdout, self.n_train, self.summary, self.train, self.columns, self.log_prob_column, self.weight_column, self.regions,
-            self.fraction, self.cross_fit, self.level, self.seed,
+            self.bins, self.map, self.fraction, self.cross_fit, self.drop_nonfinite, self.level, self.seed,
         )  # fmt: skip
-        differential(out_directory("differential", self.out), self.json_to, request, command)
+        differential(out_directory("differential", self.out), self.json_to, request, command, dry_run=self.dry_run)
 
 
 @dataclass(frozen=True)
@@ -165,12 +224,17 @@ class Ttbar:
 
 @dataclass(frozen=True)
 class Report:
-    """Draws the HTML page of a results.json again. Example: amplify report amplify-runs/demo-.../results.json."""
+    """Draws the HTML page of a results.json again, and writes its tables as CSV and LaTeX.
+
+    Examples:
+        amplify report amplify-runs/averaging-20260101-120000/results.json
+        amplify averaging ... --json - | amplify report - --out page.html
+    """
 
     results: tyro.conf.Positional[Path]
-    """The results.json of a run."""
+    """The results.json of a run; - for standard input."""
     out: Path | None = None
-    """Page to write; default report.html beside the results."""
+    """Page to write; default report.html beside the results. The tables go into its directory."""
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""

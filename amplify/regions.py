@@ -8,16 +8,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from amplify.data.expressions import parse
 from amplify.errors import InputError
 
 Observable = Callable[[Any], Any]  # events [n, dim] -> one number per event [n]
 
 
 class Regions(NamedTuple):
-    """contains: events [n, dim] -> [n, region] booleans; labels: one per region."""
+    """contains: events [n, dim] -> [n, region] booleans; labels: one per region.
+
+    `inside`, where there is one, sums ones, weights or squared weights over the events in each region without that table: (events, list of values [n], None for
+    ones) -> list of sums [region].
+    """
 
     contains: Callable[[Any], Any]
     labels: tuple[str, ...]
+    inside: Callable[[np.ndarray, Sequence[np.ndarray | None]], list[np.ndarray]] | None = None
 
 
 class Sums(NamedTuple):
@@ -40,6 +46,10 @@ class Sums(NamedTuple):
             self.weight_inside + other.weight_inside,
             self.square_inside + other.square_inside,
         )
+
+    def take(self, regions: Any) -> "Sums":
+        """Those of some of the regions."""
+        return self._replace(n_inside=self.n_inside[regions], weight_inside=self.weight_inside[regions], square_inside=self.square_inside[regions])
 
 
 class Fractions(NamedTuple):
@@ -69,25 +79,83 @@ def bins(observable: Observable, edges: Sequence[float] | np.ndarray, name: str)
     values = np.asarray(edges, np.float64)
     if values.ndim != 1 or len(values) < 2 or not (np.diff(values) > 0).all():
         raise InputError(f"edges of {name}", "two or more increasing numbers", str(values.tolist()), "sort them and remove repeated ones")
-    low, high = values[:-1], values[1:]
+    return intervals(observable, values[:-1], values[1:], name)
+
+
+def intervals(observable: Observable, low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray, name: str) -> Regions:
+    """Any intervals low <= observable < high of one observable, overlapping or not: all of them are counted by sorting its values once."""
+    lower, upper = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    if lower.shape != upper.shape or lower.ndim != 1 or not (lower < upper).all():
+        raise InputError(f"intervals of {name}", "low < high", f"{lower.tolist()} and {upper.tolist()}", "correct the ends")
+    ends = np.unique(np.concatenate([lower, upper]))
+    first, last = np.searchsorted(ends, lower), np.searchsorted(ends, upper)
 
     def contains(x: Any) -> Any:
         v = observable(x)[..., None]
-        ends = (1,) * (v.ndim - 1) + low.shape
-        return (v >= low.reshape(ends)) & (v < high.reshape(ends))
+        shape = (1,) * (v.ndim - 1) + lower.shape
+        return (v >= lower.reshape(shape)) & (v < upper.reshape(shape))
 
-    return Regions(contains, tuple(_interval_label(name, a, b) for a, b in zip(low, high, strict=True)))
+    def inside(x: np.ndarray, values: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        v = np.asarray(observable(x))
+        places = _ends_like(ends, v.dtype)
+        if all(value is None for value in values):
+            below = np.searchsorted(np.sort(v), places)
+            return [below[last] - below[first]] * len(values)
+        cell = np.searchsorted(places, v, side="right")
+        sums = [np.bincount(cell, value, len(ends) + 1) for value in values]
+        return [np.array([s[a + 1 : b + 1].sum() for a, b in zip(first, last, strict=True)]) for s in sums]
+
+    return Regions(contains, tuple(_interval_label(name, a, b) for a, b in zip(lower, upper, strict=True)), inside)
 
 
-def equiprobable_bins(observable: Observable, x: Any, n_bins: int, name: str) -> Regions:
-    """n_bins bins, open at both ends, that hold the same fraction of the events x each."""
+def cells(first: Observable, second: Observable, edges: Sequence[np.ndarray], names: tuple[str, str]) -> Regions:
+    """The cells of a grid of two observables, low <= observable < high in both; the second runs fastest."""
+    a, b = (bins(observable, e, name) for observable, e, name in zip((first, second), edges, names, strict=True))
+
+    def contains(x: Any) -> Any:
+        rows, columns = a.contains(x), b.contains(x)
+        return (rows[..., :, None] & columns[..., None, :]).reshape(*rows.shape[:-1], -1)
+
+    def inside(x: np.ndarray, values: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        shape = tuple(len(e) + 1 for e in edges)
+        place = [np.searchsorted(_ends_like(e, v.dtype), v, side="right") for e, v in zip(edges, (np.asarray(o(x)) for o in (first, second)), strict=True)]
+        index = np.ravel_multi_index(place, shape)
+        return [np.bincount(index, value, shape[0] * shape[1]).reshape(shape)[1:-1, 1:-1].ravel() for value in values]
+
+    return Regions(contains, tuple(f"{p} and {q}" for p in a.labels for q in b.labels), inside)
+
+
+def quantile_edges(x: Any, weight: Any, n_bins: int) -> np.ndarray:
+    """Edges of n_bins bins, open at both ends, that hold the same share of the events or weights; fewer where values repeat.
+
+    The inner ones are values of x: at least the asked share lies at or below each, as numpy.quantile's inverted_cdf. A sum of weights that falls because of a
+    negative one is taken as its maximum so far.
+    """
+    values, shares = np.asarray(x, np.float64), np.arange(1, n_bins) / n_bins
+    order = np.argsort(values, kind="stable")
+    if weight is None:
+        inner = values[order][np.maximum(np.ceil(shares * len(values) - 1e-9).astype(int) - 1, 0)]
+    else:
+        total = np.maximum.accumulate(np.cumsum(np.asarray(weight, np.float64)[order]))
+        if not total[-1] > 0:
+            raise InputError("weights", "a positive sum", f"{total[-1]:g}", "check the weight column")
+        inner = values[order][np.searchsorted(total, shares * total[-1] * (1 - 1e-12))]
+    return np.concatenate([[-np.inf], np.unique(inner[inner > values[order[0]]]), [np.inf]])
+
+
+def equiprobable_edges(x: Any, weight: Any, n_bins: int, name: str) -> np.ndarray:
+    """Edges of n_bins bins, open at both ends, that hold the same share of the events x [n] or of their weights; there must be that many."""
     if n_bins < 2:
         raise InputError("number of bins", "at least 2", str(n_bins), "one bin holds everything")
-    values = np.asarray(observable(x), np.float64)
-    inner = np.quantile(values, np.arange(1, n_bins) / n_bins)
-    if not (np.diff(inner) > 0).all():
+    edges = quantile_edges(x, weight, n_bins)
+    if len(edges) <= n_bins:
         raise InputError(f"{n_bins} equiprobable bins of {name}", "distinct edges", "repeated values", "use fewer bins or name regions yourself")
-    return bins(observable, np.concatenate([[-np.inf], inner, [np.inf]]), name)
+    return edges
+
+
+def equiprobable_bins(observable: Observable, x: Any, n_bins: int, name: str, weight: Any = None) -> Regions:
+    """n_bins bins, open at both ends, that hold the same fraction of the events x [n, dim], or of their weights, each."""
+    return bins(observable, equiprobable_edges(observable(x), weight, n_bins, name), name)
 
 
 def tail(observable: Observable, threshold: float, name: str) -> Regions:
@@ -113,9 +181,49 @@ def box(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray, l
     return Regions(contains, (label,))
 
 
+def bulk_and_tails(x: np.ndarray, weight: np.ndarray | None = None, share: float = 0.1) -> Regions:
+    """Two regions: events whose columns all lie between the quantiles share / 2 and 1 - share / 2 of the events x [n, dim], and all others.
+
+    Columns after the first dim are not looked at, nor those with few values, whose quantiles are their ends.
+    """
+    edges = [quantile_edges(column, weight, round(2 / share))[1:-1] for column in x.T]
+    used = [(i, e[0], e[-1]) for i, e in enumerate(edges) if len(e) > 2]
+
+    def bulk(events: Any) -> Any:
+        inside = np.ones(len(events), bool)
+        for i, low, high in used:
+            inside &= (events[:, i] >= low) & (events[:, i] < high)
+        return inside
+
+    labels = f"bulk (all columns in their central {1 - share:.0%})", "tails (any column outside it)"
+    return Regions(lambda events: np.stack([inside := bulk(events), ~inside], axis=-1), labels)
+
+
 def mask(inside: Callable[[Any], Any], label: str) -> Regions:
     """A region of one's own: events [n, dim] -> [n] booleans."""
     return Regions(lambda x: inside(x)[..., None], (label,))
+
+
+def condition(text: str, names: Sequence[str], *, label: str | None = None, what: str = "region") -> Regions:
+    """A region that is an expression of the columns of the events, such as pt > 400 and abs(eta) < 2.5.
+
+    >>> bool(condition("x > 1 and x < 3", ["x"]).contains(np.array([[2.0]]))[0, 0])
+    True
+
+    Args:
+        text: a condition; see `amplify.data.expressions`.
+        names: of the columns of the events.
+        label: of the region; default the text.
+        what: how errors name the place.
+
+    Raises:
+        InputError: no condition, or an unknown column.
+    """
+    expression = parse(text, names, what)
+    if not expression.condition:
+        raise InputError(what, "a condition like pt > 400", f"'{text}'", "compare it with a number")
+    places = {name: list(names).index(name) for name in expression.needs}
+    return mask(lambda x: np.asarray(expression.value({name: x[..., i] for name, i in places.items()})), label or text)
 
 
 def join(*several: Regions) -> Regions:
@@ -125,20 +233,40 @@ def join(*several: Regions) -> Regions:
         tables = [r.contains(x) for r in several]
         return tables[0].__array_namespace__().concatenate(tables, axis=-1)
 
-    return Regions(contains, tuple(label for r in several for label in r.labels))
+    def inside(x: np.ndarray, values: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        parts = [_inside(r, x, values) for r in several]
+        return [np.concatenate(sums) for sums in zip(*parts, strict=True)]
+
+    return Regions(contains, tuple(label for r in several for label in r.labels), inside)
 
 
 def count(regions: Regions, x: np.ndarray, weight: np.ndarray | None = None) -> Sums:
     """Sums over the events x [n, dim]; sums of parts add up to those of the whole, so a sample may come in chunks."""
-    inside = np.asarray(regions.contains(x))
-    n_inside = inside.sum(axis=0)
     if weight is None:
+        (n_inside,) = _inside(regions, x, [None])
         return Sums(len(x), n_inside, float(len(x)), float(len(x)), n_inside.astype(float), n_inside.astype(float))
     w = np.asarray(weight, np.float64)
-    return Sums(len(x), n_inside, w.sum(), (w**2).sum(), w @ inside, w**2 @ inside)
+    n_inside, weight_inside, square_inside = _inside(regions, x, [np.ones_like(w), w, w**2])
+    return Sums(len(x), n_inside.astype(int), w.sum(), (w**2).sum(), weight_inside, square_inside)
 
 
-def fractions(sums: Sums) -> Fractions:
+def _inside(regions: Regions, x: np.ndarray, values: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    """Sums over the events in each region."""
+    if regions.inside is not None:
+        return regions.inside(x, values)
+    table = np.asarray(regions.contains(x))
+    return [table.sum(axis=0) if value is None else value @ table for value in values]
+
+
+def _ends_like(ends: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Ends in single precision that part the same single-precision values, so that those need no conversion."""
+    if dtype != np.float32:
+        return ends
+    near = ends.astype(np.float32)
+    return np.where(near < ends, np.nextafter(near, np.float32(np.inf)), near)
+
+
+def fractions(sums: Sums, labels: Sequence[str] | None = None) -> Fractions:
     """Fraction of the sample in each region, sum_V w / sum w, and how many unweighted events would have the same noise.
 
     The variance of a weighted fraction I is sum w^2 (1_V - I)^2 / (sum w)^2; n_effective is the n for which I (1 - I) / n equals it. Without
@@ -153,7 +281,8 @@ def fractions(sums: Sums) -> Fractions:
     integral = np.where(np.abs(integral - np.clip(integral, 0, 1)) < 1e-9, np.clip(integral, 0, 1), integral)  # sums in another order round differently
     if not ((integral >= 0) & (integral <= 1)).all():
         worst = int(np.argmax(np.abs(integral - 0.5)))
-        raise InputError("weights", "fractions between 0 and 1", f"{integral[worst]:g} in region {worst}", "widen the region: negative weights dominate it")
+        where = worst if labels is None else labels[worst]
+        raise InputError("weights", "fractions between 0 and 1", f"{integral[worst]:g} in region {where}", "widen the region: negative weights dominate it")
     noise = (sums.square_inside * (1 - 2 * integral) + integral**2 * sums.square) / sums.weight**2
     with np.errstate(divide="ignore", invalid="ignore"):
         n_effective = np.where(noise > 0, integral * (1 - integral) / noise, sums.weight**2 / sums.square)

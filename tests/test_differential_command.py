@@ -40,7 +40,7 @@ from tests.differential_files import (
 def test_exact_ratio_covers_the_truth(truth, tmp_path, capsys):
     """False-alarm rate .001."""
     results = run(tmp_path / "run", *truth, "--summary", "ratio:t", "--level", "0.999")
-    (e,) = results["estimates"]
+    e, *_ = results["estimates"]
     assert results["schema"] == "amplify/1" and set(KEYS.split()) | {"amplification_interval", "status", "verdict"} <= set(e)
     assert e["method"] == "differential" and "t" in e["summary"] and e["level"] == 0.999
     assert (e["n_train"], e["n_gen"], e["n_holdout"]) == (1000, 300_000, 20_000) and {type(e[k]) for k in ("n_train", "n_gen", "n_holdout")} <= {int, float}
@@ -57,13 +57,13 @@ def test_exact_ratio_of_one_column(tmp_path):
     rng = np.random.default_rng(1)
     x, y = rng.normal(0.1, 1, 300_000), rng.normal(size=20_000)
     samples = save(tmp_path / "gen.npz", {"x": x, "t": 0.1 * x - 0.005}), save(tmp_path / "holdout.npz", {"x": y, "t": 0.1 * y - 0.005})
-    (e,) = run(tmp_path / "run", *samples, "--summary", "ratio:t", "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "run", *samples, "--summary", "ratio:t", "--level", "0.999")["estimates"]
     assert e["n_equiv_interval"][0] < N_EQUIV < e["n_equiv_interval"][1]
 
 
 def test_learned_limit_is_above_the_truth(truth, tmp_path):
     """False-alarm rate .001 or less: what a learned ratio misses raises the limit."""
-    (e,) = run(tmp_path / "run", *truth, "--columns", "x0", "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "run", *truth, "--columns", "x0", "--level", "0.999")["estimates"]
     assert e["status"] == "upper_limit" and e["n_equiv_interval"][0] == 0 and e["amplification_interval"][0] == 0 and e["level"] == 0.999
     assert e["n_equiv_interval"][1] > N_EQUIV and e["amplification_interval"][1] == pytest.approx(e["n_equiv_interval"][1] / 1000)
     assert "fewer than" in e["verdict"]
@@ -73,7 +73,7 @@ def test_learned_limit_is_below_three_times_the_truth(tmp_path):
     """60000 true events, as with 20000 of them the limit at .999 exceeds 3 n_equiv in a third of all samples: false-alarm rate .002."""
     rng = np.random.default_rng(13)
     samples = save(tmp_path / "gen.npz", draw_events(rng, 600_000, 0.1)), save(tmp_path / "holdout.npz", draw_events(rng, 60_000))
-    (e,) = run(tmp_path / "run", *samples, "--columns", "x0", "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "run", *samples, "--columns", "x0", "--level", "0.999")["estimates"]
     assert N_EQUIV < e["n_equiv_interval"][1] < 3 * N_EQUIV
 
 
@@ -82,9 +82,9 @@ def test_column_uses_calibrated_ks(tmp_path):
     """N(0, 1.1) in x differs nowhere at x = 0, but by .023 elsewhere. False-alarm rates .001 (coverage) and .001 (seen at 80 %, as sqrt(n) D = 3.2)."""
     rng = np.random.default_rng(14)
     samples = save(tmp_path / "gen.npz", draw_events(rng, 300_000, width=1.1)), save(tmp_path / "holdout.npz", draw_events(rng, 20_000))
-    (e,) = run(tmp_path / "wide", *samples, "--summary", "column:x0", "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "wide", *samples, "--summary", "column:x0", "--level", "0.999")["estimates"]
     assert e["n_equiv_interval"][0] < N_EQUIV_IN_X < (e["n_equiv_interval"][1] or np.inf)
-    (e,) = run(tmp_path / "narrow", *samples, "--summary", "column:x0", "--level", "0.8")["estimates"]
+    e, *_ = run(tmp_path / "narrow", *samples, "--summary", "column:x0", "--level", "0.8")["estimates"]
     assert e["status"] == "resolved" and e["n_equiv_interval"][0] < e["n_equiv"] < e["n_equiv_interval"][1] and "x0" in e["summary"]
 
 
@@ -93,9 +93,9 @@ def test_perfect_generator_has_no_upper_end(tmp_path):
     rng = np.random.default_rng(15)
     samples = save(tmp_path / "gen.npz", draw_events(rng, 20_000)), save(tmp_path / "holdout.npz", draw_events(rng, 2000))
     for summary in ("ratio:t", "column:x1"):
-        (e,) = run(tmp_path / summary[:5], *samples, "--summary", summary, "--level", "0.999")["estimates"]
+        e, *_ = run(tmp_path / summary[:5], *samples, "--summary", summary, "--level", "0.999")["estimates"]
         assert e["status"] == "lower_limit" and e["n_equiv_interval"][0] > 0 and e["n_equiv_interval"][1] is None and e["amplification_interval"][1] is None
-    (e,) = run(tmp_path / "learned", *samples, "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "learned", *samples, "--level", "0.999")["estimates"]
     assert e["status"] == "unresolved" and e["n_equiv_interval"] == [0, None] and e["amplification_interval"] == [0, None]
 
 
@@ -106,10 +106,10 @@ def test_weights_make_the_sample(truth, tmp_path):
     generated = save(tmp_path / "gen.npz", events, w=np.exp(0.1 * events["x0"]))
     more = ("--weight-column", "w", "--level", "0.999")
     results = run(tmp_path / "ratio", generated, truth[1], "--summary", "ratio:t", *more)
-    (e,) = results["estimates"]
+    e, *_ = results["estimates"]
     assert e["status"] == "resolved" and e["n_equiv_interval"][0] < N_EQUIV < e["n_equiv_interval"][1]
     assert [i["weighted"] for i in results["inputs"]] == [True, False] and "w" not in results["inputs"][0]["columns"]
-    (e,) = run(tmp_path / "learned", generated, truth[1], "--columns", "x0", *more)["estimates"]
+    e, *_ = run(tmp_path / "learned", generated, truth[1], "--columns", "x0", *more)["estimates"]
     assert e["status"] == "upper_limit" and e["n_equiv_interval"][1] > N_EQUIV
 
 
@@ -117,7 +117,7 @@ def test_weighted_holdout(truth, tmp_path):
     """N(.1, 1) with weights exp(-.1 x) is N(0, 1), where the truth is weighted. False-alarm rate .001."""
     events = draw_events(np.random.default_rng(17), 20_000, 0.1)
     holdout = save(tmp_path / "holdout.npz", events, w=np.exp(-0.1 * events["x0"]))
-    (e,) = run(tmp_path / "run", truth[0], holdout, "--summary", "ratio:t", "--weight-column", "w", "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "run", truth[0], holdout, "--summary", "ratio:t", "--weight-column", "w", "--level", "0.999")["estimates"]
     assert e["n_equiv_interval"][0] < N_EQUIV < e["n_equiv_interval"][1]
 
 
@@ -197,7 +197,7 @@ def test_learned_summaries_give_upper_limits_only(summary, cases, tmp_path):
     holdout = save(tmp_path / "holdout.npz", draw_events(rng, 1200))
     for shift, status, more in ((0.5, "upper_limit", ()), (0.0, "unresolved", ("--level", "0.999")))[:cases]:
         generated = save(tmp_path / f"gen{shift}.npz", draw_events(rng, 2000, shift))
-        (e,) = run(tmp_path / f"run{shift}", generated, holdout, "--summary", summary, "--columns", "x0", "x1", *more)["estimates"]
+        e, *_ = run(tmp_path / f"run{shift}", generated, holdout, "--summary", summary, "--columns", "x0", "x1", *more)["estimates"]
         assert e["status"] == status and e["n_equiv_interval"][0] == 0 and e["amplification_interval"][0] == 0
         assert (e["n_equiv_interval"][1] is None) == (status == "unresolved") and e["level"] == (float(more[1]) if more else 0.9)
 
@@ -212,7 +212,7 @@ def test_log_prob_helps_and_is_a_column_of_both_files(tmp_path):
     results = run(tmp_path / "run", *samples, "--log-prob-column", "log_p")
     assert results["estimates"][0]["status"] == "upper_limit" and not [w for w in results["warnings"] if "--log-prob-column" in w]
     columns = [f"x{i}" for i in range(8)]
-    (e,) = run(tmp_path / "without", *samples, "--columns", *columns, "--level", "0.999")["estimates"]
+    e, *_ = run(tmp_path / "without", *samples, "--columns", *columns, "--level", "0.999")["estimates"]
     assert e["status"] == "unresolved"
 
 
@@ -301,7 +301,7 @@ def test_region_cuts_both_samples(summary, cut, tmp_path):
     results = run(tmp_path / "run", gen, hold, "--summary", summary, "--regions", tmp_path / "regions.json")
     region = next(e for e in results["estimates"] if e["region"] == "right")
     by_hand = [save(tmp_path / f"{name}.npz", take(s, s[cut] >= 0)) for name, s in (("gen_cut", generated), ("holdout_cut", holdout))]
-    (e,) = run(tmp_path / "cut", *by_hand, "--summary", summary)["estimates"]
+    e, *_ = run(tmp_path / "cut", *by_hand, "--summary", summary)["estimates"]
     for key in ("distance", "n_equiv", "n_equiv_interval", "status"):
         assert region[key] == e[key], key
 
@@ -338,6 +338,6 @@ def test_cross_fit_is_one_more_estimate(tmp_path, monkeypatch):
     np.save(tmp_path / "gen.npy", generated)
     np.save(tmp_path / "holdout.npy", holdout)
     estimates = run(tmp_path / "run", tmp_path / "gen.npy", tmp_path / "holdout.npy", "--cross-fit")["estimates"]
-    assert [e["summary"] for e in estimates] == ["learned likelihood ratio", "learned likelihood ratio, cross-fit"]
-    for e in estimates:
+    assert [e["summary"] for e in estimates if e["region"] == "all"] == ["learned likelihood ratio", "learned likelihood ratio, cross-fit"]
+    for e in (estimates[0], estimates[-1]):
         assert e["status"] == "upper_limit" and 19.4 < e["n_equiv_interval"][1] < 60 and e["region"] == "all"

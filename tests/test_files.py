@@ -43,7 +43,7 @@ def test_weights_and_descriptions(tmp_path):
     np.testing.assert_array_equal(weight, X[:, 1].astype(np.float64))
     note = files.describe(selection)
     assert note["events"] == 1000 and note["columns"] == ["x0", "x2"] and note["weighted"] and len(note["sha256"]) == 64
-    assert files.spread_rows(selection, 100).shape == (100, 2)
+    assert files.spread(selection, 640).x.shape == (640, 2)
 
 
 def test_a_value_that_is_not_finite_is_located(tmp_path):

@@ -1,119 +1,242 @@
-"""`amplify averaging`: files with generated events, one per member, to a verdict per region."""
+"""`amplify averaging`: generated events of several trained networks, from files or trained here, to a verdict per region."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify import regions as rg
-from amplify.commands.cuts import fractions_in, read_regions
+from amplify.commands import plan, view
+from amplify.commands.cuts import as_regions, columns_of, read_cuts
 from amplify.commands.output import publish
 from amplify.data import files
+from amplify.data.table import Table
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
-from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.averaging import averaging_amplification, pooled_amplification
 from amplify.report.progress import progress_bar
 from amplify.report.results import averaging_records, environment
-from amplify.types import Holdout
+from amplify.types import Events, Holdout, Status
 
 _EDGE_EVENTS = 1_000_000  # events that place the edges of bins
 
 
+class Request(NamedTuple):
+    """What the user asked; see `amplify averaging --help`. A member is one source: a file, or a glob of files.
+
+    The holdout has columns and weights of its own: where members were trained here, expressions of the training file are columns of theirs.
+    """
+
+    members: Sequence[str]
+    n_train: int
+    columns: Sequence[str] | None = None
+    regions: Path | None = None
+    bins: int | None = None
+    map: tuple[str, str] | None = None
+    holdout: Sequence[str] | None = None
+    holdout_columns: Sequence[str] | None = None
+    weight_column: str | None = None
+    holdout_weight: str | None = None
+    drop_nonfinite: bool = False
+    level: float = 0.68
+    seed: int = 0
+
+
+class Counted(NamedTuple):
+    """Sums of a sample over all regions, and how many weights were negative."""
+
+    sums: rg.Sums
+    negative: int
+
+
 def averaging(
-    directory: Path,
-    json_to: str | None,
-    members: Sequence[str],
-    n_train: int,
-    columns: Sequence[str] | None,
-    region_file: Path | None,
-    n_bins: int,
-    holdout: str | None,
-    weight_column: str | None,
-    level: float,
-    seed: int,
-    command: str,
+    directory: Path, json_to: str | None, request: Request, command: str, *, failed: Sequence[dict[str, Any]] | None = None, dry_run: bool = False
 ) -> None:
-    """Reads the members chunk by chunk, counts in the regions, estimates and writes."""
-    import jax
-
-    if len(members) < 2:
-        raise NeedsMembersError("--members", "at least 2 files, better 8 or more", str(len(members)), "train again on bootstrap samples of the training events")
-    if n_train < 1:
-        raise InputError("--n-train", "at least 1", str(n_train), "give the number of training events of one member")
-    if len({str(Path(m)) for m in members}) < len(members):
-        raise InputError("--members", "files that differ", "one named twice", "identical members have no spread")
-    tables = [files.open_table(m) for m in members]
-    selections = _alike(tables, columns, weight_column)
-    names = [tables[0].columns[c] for c in selections[0].columns]
-    held_out = None if holdout is None else _holdout(holdout, names, weight_column)
-    regions = _regions(region_file, n_bins, names, [held_out] if held_out else selections)
-
-    counted = []
-    with progress_bar("reading members", total=len(selections)) as bar:
-        for done, selection in enumerate(selections):
-            counted.append(fractions_in(regions, selection))
-            bar.count(done + 1, len(selections))
-    integral = np.stack([c.integral for c in counted])
-    empty = [label for label, inside in zip(regions.labels, np.sum([c.n_inside for c in counted], axis=0), strict=True) if inside == 0]
-    if empty:
-        raise EmptyRegionError(f"region {empty[0]}", "generated events inside", "none in any member", "widen the region or remove it")
-    truth = None if held_out is None else fractions_in(regions, held_out)
-    with jax.enable_x64(True):
-        estimate = averaging_amplification(
-            integral,
-            n_train=n_train,
-            n_gen=np.stack([c.n_effective for c in counted]),
-            holdout=None if truth is None else Holdout(truth.integral, truth.n_effective),
-            level=level,
-        )
-    n_gen = min(t.n for t in tables)
-    results = environment(command, seed, _settings(n_train, names, region_file, n_bins, level, weight_column))
-    results["inputs"] = [files.describe(s) for s in [*selections, *([held_out] if held_out else [])]]
-    results["estimates"] = averaging_records(
-        estimate, regions.labels, members=len(members), n_train=n_train, n_gen=n_gen, n_holdout=held_out.table.n if held_out else None, level=level
-    )
-    results["warnings"] = _warnings(tables, counted, held_out is None)
-    for table in [*tables, *([held_out.table] if held_out else [])]:
-        table.close()
+    """Reads the members chunk by chunk, counts in the regions, estimates and writes. `failed` members are known where they were trained here."""
+    _check(request)
+    cuts = [] if request.regions is None else read_cuts(request.regions)
+    tables = [files.open_sample(m) for m in request.members]
+    held_out_table = None if request.holdout is None else files.open_sample(request.holdout)
+    try:
+        names, wanted = _columns(tables, request, cuts)
+        drop = request.drop_nonfinite and not dry_run
+        members = [files.select(t, wanted, request.weight_column, drop_nonfinite=drop) for t in tables]
+        held_out = None if held_out_table is None else _holdout(held_out_table, request, names, wanted, drop)
+        samples = [*members, *([held_out] if held_out else [])]
+        named = None if not cuts else as_regions(cuts, members[0].names)
+        edge_events, mapped = _pooled([held_out] if held_out else members), view.map_columns(request.map, names)
+        seen = view.make_view(edge_events, names, n_train=request.n_train, bins=request.bins, named=named, map_columns=mapped)
+        if dry_run:
+            plan.announce(samples, lambda x, w: rg.count(seen.regions, x, w), len(seen.estimated), json_to)
+            return
+        with progress_bar("reading events", total=sum(s.table.n for s in samples)) as bar:
+            counted = [_count(s, seen.regions, bar.advance) for s in samples]
+        settings = {key: value for key, value in request._asdict().items() if key not in ("members", "holdout_columns", "holdout_weight")}
+        results = environment(command, request.seed, {**settings, "columns": names})
+        results["inputs"] = [files.describe(s) for s in samples]
+    finally:
+        for table in [*tables, *([held_out_table] if held_out_table else [])]:
+            table.close()
+    holdout = counted.pop() if held_out else None
+    results |= _estimated(seen, [c.sums for c in counted], None if holdout is None else holdout.sums, request)
+    results["failed_members"] = list(failed or ())
+    results["warnings"] = seen.notes + results["warnings"] + _warnings(samples, counted, holdout, failed)
     publish(results, directory, json_to)
 
 
-def _alike(tables: Sequence[files.Table], columns: Sequence[str] | None, weight_column: str | None) -> list[files.Selection]:
+def check_later(request: Request) -> None:
+    """Finds out before a training what would fail after it."""
+    if not 0 < request.level < 1:
+        raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual")
+    if request.regions is not None and str(request.regions) != "-":
+        read_cuts(request.regions)
+    if request.holdout is not None and "-" not in request.holdout:
+        table = files.open_sample(request.holdout)
+        files.select(table, request.holdout_columns)
+        table.close()
+
+
+def _check(request: Request) -> None:
+    if len(request.members) < 2:
+        fix = "train again on bootstrap samples of the training events"
+        raise NeedsMembersError("--members", "at least 2 files, better 8 or more", str(len(request.members)), fix)
+    if request.n_train < 1:
+        raise InputError("--n-train", "at least 1", str(request.n_train), "give the number of training events of one member")
+    if len({str(Path(m)) for m in request.members}) < len(request.members):
+        raise InputError("--members", "files that differ", "one named twice", "identical members have no spread")
+    if not 0 < request.level < 1:
+        raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual")
+
+
+def _columns(tables: Sequence[Table], request: Request, cuts: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """The columns that are looked at, and with them those that only the user's regions need."""
     first = tables[0]
     for table in tables[1:]:
-        if columns is None and table.columns != first.columns:
+        if request.columns is None and table.columns != first.columns:
             raise InputError(table.source, f"the {len(first.columns)} columns of {first.source}", _short(table.columns), "members have the same columns")
-    return [files.select(table, columns, weight_column) for table in tables]
+    names = files.select(first, request.columns, request.weight_column).names
+    wanted = list(request.columns) if request.columns else names
+    if not wanted:
+        raise InputError(first.source, "columns to look at", "none but the weight", "name them with --columns")
+    more = [name for name in columns_of(cuts, list(dict.fromkeys([*names, *first.columns]))) if name not in names]
+    return names, [*wanted, *more]
 
 
-def _holdout(source: str, names: Sequence[str], weight_column: str | None) -> files.Selection:
-    table = files.open_table(source)
-    return files.select(table, names, weight_column if weight_column in table.columns else None)
+def _holdout(table: Table, request: Request, names: Sequence[str], wanted: Sequence[str], drop: bool) -> files.Selection:
+    weight = request.holdout_weight if request.holdout_weight and files.has_column(table, request.holdout_weight) else None
+    return files.select(table, [*(request.holdout_columns or names), *wanted[len(names) :]], weight, drop_nonfinite=drop)
 
 
-def _regions(region_file: Path | None, n_bins: int, names: Sequence[str], sources: Sequence[files.Selection]) -> rg.Regions:
-    if region_file is not None:
-        return read_regions(region_file, names)
-    pooled = np.concatenate([files.spread_rows(s, _EDGE_EVENTS // len(sources)) for s in sources])
-    return rg.join(*(rg.equiprobable_bins(rg.column(i), pooled, n_bins, name) for i, name in enumerate(names)))
+def _pooled(samples: Sequence[files.Selection]) -> Events:
+    """Some events of all samples, to choose edges from."""
+    parts = [files.spread(s, _EDGE_EVENTS // len(samples)) for s in samples]
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Events(np.concatenate([part.x for part in parts]), np.concatenate(weights) if weights else None)
 
 
-def _warnings(tables: Sequence[files.Table], counted: Sequence[rg.Fractions], no_holdout: bool) -> list[str]:
-    notes = ["members that were trained on the same events, without a bootstrap, see only the randomness of training: G then comes out 3 to 7 times too high"]
-    if no_holdout:
+def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Counted:
+    total, negative = None, 0
+    for x, weight in files.chunks(selection):
+        part = rg.count(regions, x, weight)
+        total = part if total is None else total.plus(part)
+        negative += 0 if weight is None else int((weight < 0).sum())
+        advance(len(x))
+    assert total is not None, "samples have at least one row"
+    return Counted(total, negative)
+
+
+def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | None, request: Request) -> dict[str, Any]:
+    """What results.json says of the counts."""
+    import jax
+
+    n_train, level, notes = request.n_train, request.level, []
+    chosen, n_inside = seen.estimated, np.sum([m.n_inside for m in members], axis=0)
+    empty = [seen.regions.labels[i] for i in chosen if n_inside[i] == 0]
+    if empty and request.regions is not None:
+        raise EmptyRegionError(f"region {empty[0]}", "generated events inside", "none in any member", "widen the region or remove it")
+    if empty:
+        notes.append(f"no member generated a single event in {' nor in '.join(empty)}, where the holdout has some: a bias")
+    chosen = chosen[n_inside[chosen] > 0]
+    labels = tuple(seen.regions.labels[i] for i in chosen)
+
+    def estimate(regions: np.ndarray) -> Any:
+        found = [rg.fractions(m.take(regions), seen.regions.labels) for m in members]
+        truth = None if holdout is None else rg.fractions(holdout.take(regions), seen.regions.labels)
+        return averaging_amplification(
+            np.stack([f.integral for f in found]),
+            n_train=n_train,
+            n_gen=np.stack([f.n_effective for f in found]),
+            holdout=None if truth is None else Holdout(truth.integral, truth.n_effective),
+            level=level,
+        )
+
+    n_gen = min(m.n for m in members)
+    with jax.enable_x64(True):
+        records = averaging_records(
+            estimate(chosen), labels, members=len(members), n_train=n_train, n_gen=n_gen, n_holdout=None if holdout is None else holdout.n, level=level
+        )
+        results: dict[str, Any] = {"estimates": records, "resolution": _resolution(seen, members, request)}
+        if seen.map is not None:
+            results["map"] = _mapped(seen.map, n_inside, estimate)
+    pooled = members[0]
+    for m in members[1:]:
+        pooled = pooled.plus(m)
+    shares = [[m.weight_inside[p.regions] / m.weight for m in members] for p in seen.panels]
+    results["panels"] = [view.panel(p, pooled, holdout, np.array(s)) for p, s in zip(seen.panels, shares, strict=True)]
+    return results | {"warnings": notes}
+
+
+def _resolution(seen: view.View, members: Sequence[rg.Sums], request: Request) -> list[dict[str, Any]]:
+    """G of each column's binnings, from coarse to fine."""
+    found: dict[str, dict[str, Any]] = {}
+    for scan in seen.scans:
+        shares = [m.weight_inside[scan.regions] / m.weight for m in members]
+        if np.min(shares) < 0 or np.max(shares) > 1:
+            continue  # negative weights dominate a bin
+        parts = [rg.fractions(m.take(scan.regions)) for m in members]
+        n_gen = np.stack([p.n_effective for p in parts])
+        if not (np.sum(shares, axis=0) > 0).all():
+            continue  # an empty bin
+        factor, status = pooled_amplification(np.stack(shares), n_train=request.n_train, n_gen=n_gen, level=request.level)
+        entry = found.setdefault(scan.column, {"column": scan.column, **{key: [] for key in ("bins", "amplification", "low", "high", "status")}})
+        for key, value in zip(entry, (None, scan.bins, *map(float, factor), status.name.lower()), strict=True):
+            if key != "column":
+                entry[key].append(value)
+    return list(found.values())
+
+
+def _mapped(grid: view.Map, n_inside: np.ndarray, estimate: Any) -> dict[str, Any]:
+    """G in each cell of two columns; empty cells have none."""
+    shape = tuple(len(e) - 1 for e in grid.edges)
+    full = n_inside[grid.regions] > 0
+    found = estimate(grid.regions[full])
+    factor, status = np.full(full.shape, np.nan), np.full(full.shape, "unresolved", object)
+    factor[full], status[full] = found.factor.value, [Status(int(s)).name.lower() for s in found.status]
+    return {"columns": grid.columns, "edges": grid.edges, "amplification": factor.reshape(shape), "status": status.reshape(shape).tolist()}
+
+
+def _warnings(samples: Sequence[files.Selection], counted: Sequence[Counted], holdout: Counted | None, failed: Sequence[dict[str, Any]] | None) -> list[str]:
+    notes = []
+    every = list(counted) if holdout is None else [*counted, holdout]
+    for sample, part in zip(samples, every, strict=True):
+        if part.negative:
+            notes.append(f"{part.negative} negative weights in {sample.table.source}: honoured, they lower its effective number of events")
+        if sample.dropped:
+            notes.append(f"{sample.dropped} events of {sample.table.source} have values that are not finite and were left out (--drop-nonfinite)")
+    if failed:
+        notes.append(f"{len(failed)} members failed and are missing: if trainings fail for a reason, those that are left are no fair sample of them")
+    if failed is None:
+        notes.append("members trained on the same events, without a bootstrap, see only the randomness of training: G then comes out 3 to 7 times too high")
+    if holdout is None:
         notes.append("without a holdout a bias common to all members stays invisible: n_equiv is precision only")
-    if len(tables) < 8:
-        notes.append(f"{len(tables)} members fix the variance poorly: the intervals are wide; 8 or more are usual")
-    if len({t.n for t in tables}) > 1:
+    sums = [part.sums for part in counted]
+    if len(sums) < 8:
+        notes.append(f"{len(sums)} members fix the variance poorly: the intervals are wide; 8 or more are usual")
+    if len({s.n for s in sums}) > 1:
         notes.append("members have different numbers of events: each one's noise is its own, n_gen quotes the smallest")
-    if any((c.integral == counted[0].integral).all() for c in counted[1:]):
+    if any((s.weight_inside / s.weight == sums[0].weight_inside / sums[0].weight).all() for s in sums[1:]):
         notes.append("two members have the same fraction in every region: are they the same sample?")
     return notes
-
-
-def _settings(n_train: int, names: Sequence[str], region_file: Path | None, n_bins: int, level: float, weight_column: str | None) -> dict[str, Any]:
-    regions = {"regions": str(region_file)} if region_file else {"bins": n_bins}
-    return {"n_train": n_train, "columns": list(names), **regions, "level": level, "weight_column": weight_column}
 
 
 def _short(columns: Sequence[str]) -> str:

@@ -1,57 +1,137 @@
-"""Regions and files: a user's file of cuts, and the fraction of a file inside."""
+"""A user's file of regions, YAML or JSON: a label and its condition, each with its line for errors."""
 
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
+import yaml
 
 from amplify import regions as rg
-from amplify.data import files
+from amplify.data.expressions import parse
 from amplify.errors import InputError
 
+_EXAMPLE = "'tail: pt > 400 and abs(eta) < 2.5'"
+_MOST = 1 << 20  # bytes
 
-def read_regions(path: Path, names: Sequence[str]) -> rg.Regions:
-    """Regions from JSON: {"label": {"column": [low, high], ...}, ...}, low <= column < high, null for an open end.
+
+class Cut(NamedTuple):
+    """A region: its label, where it stands, and conditions that all hold."""
+
+    label: str
+    where: str
+    conditions: tuple[str, ...]
+
+
+def read_cuts(path: Path) -> list[Cut]:
+    """Regions from YAML or JSON, one a label: an expression, a list of expressions that all hold, or {column: [low, high]}, null for an open end.
+
+        tail: pt > 400 and abs(eta) < 2.5
+        box: {pt: [0, 100], eta: [null, 2]}
+
+    A path of - is standard input.
 
     Raises:
-        InputError: no such file, no JSON, an unknown column, an interval that is none.
+        InputError: no such file, no YAML, or something else than regions, with its line.
     """
-    if not path.is_file():
-        raise InputError(str(path), "a JSON file of regions", "no such file", "check the path")
     try:
-        cuts = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        line = getattr(error, "lineno", "?")
-        raise InputError(str(path), 'JSON like {"tail": {"x0": [3, null]}}', f"an error in line {line}", "correct it") from None
-    if not isinstance(cuts, dict) or not cuts:
-        raise InputError(str(path), 'an object like {"tail": {"x0": [3, null]}}', type(cuts).__name__, "name each region")
-    return rg.join(*(_region(path, label, region, names) for label, region in cuts.items()))
+        text = sys.stdin.read(_MOST) if str(path) == "-" else _text(path)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise InputError(str(path), "plain regions", "an alias (*name)", "write each region out")
+        node = yaml.compose(text, yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path} line {mark.line + 1}" if mark else str(path)
+        raise InputError(where, f"YAML or JSON like {_EXAMPLE}", str(getattr(error, "problem", None) or "no text"), "correct it") from None
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        raise InputError(_where(path, node), f"regions like {_EXAMPLE}", "something else" if node else "an empty file", "name each region")
+    cuts = [_cut(path, key, value) for key, value in node.value]
+    labels = [cut.label for cut in cuts]
+    for cut, label in zip(cuts, labels, strict=True):
+        if labels.count(label) > 1:
+            raise InputError(f"{cut.where}: region {label}", "different labels", "one twice", "rename it")
+    return cuts
 
 
-def _region(path: Path, label: str, cuts: Any, names: Sequence[str]) -> rg.Regions:
-    if not isinstance(cuts, dict) or not cuts:
-        raise InputError(f"{path}: region {label}", '{"column": [low, high]}', str(cuts)[:80], "name at least one column")
-    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for column, interval in cuts.items():
-        if column not in names:
-            raise InputError(f"{path}: region {label}", f"one of the columns {', '.join(names)}", column, "correct the name")
-        ends = interval if isinstance(interval, list) and len(interval) == 2 else [0, 0]
-        if any(end is not None and (isinstance(end, bool) or not isinstance(end, int | float)) for end in ends):
-            ends = [0, 0]
-        bottom, top = -np.inf if ends[0] is None else ends[0], np.inf if ends[1] is None else ends[1]
-        if not bottom < top:
-            raise InputError(f"{path}: region {label}", "[low, high] with low < high", str(interval)[:80], "an empty region holds no events")
-        low[names.index(column)], high[names.index(column)] = bottom, top
-    return rg.box(low, high, label)
+def columns_of(cuts: Sequence[Cut], known: Sequence[str]) -> list[str]:
+    """The columns that the conditions need.
+
+    Raises:
+        InputError: an unknown column, or no condition, with the line.
+    """
+    return list(dict.fromkeys(name for cut in cuts for text in cut.conditions for name in parse(text, known, cut.where).needs))
 
 
-def fractions_in(regions: rg.Regions, selection: files.Selection, columns: int | None = None) -> rg.Fractions:
-    """Fractions of a file's events in the regions, which look at the first `columns` of the selection, chunk by chunk."""
-    total = None
-    for block, weight in files.chunks(selection):
-        part = rg.count(regions, block[:, :columns], weight)
-        total = part if total is None else total.plus(part)
-    assert total is not None, "tables have at least one row"
-    return rg.fractions(total)
+def as_regions(cuts: Sequence[Cut], names: Sequence[str]) -> rg.Regions:
+    """The regions of events whose columns are `names`."""
+    return rg.join(*(_all_hold([rg.condition(text, names, what=cut.where) for text in cut.conditions], cut.label) for cut in cuts))
+
+
+def _all_hold(parts: Sequence[rg.Regions], label: str) -> rg.Regions:
+    def inside(x: Any) -> Any:
+        held = parts[0].contains(x)[..., 0]
+        for part in parts[1:]:
+            held = held & part.contains(x)[..., 0]
+        return held
+
+    return rg.mask(inside, label)
+
+
+def _text(path: Path) -> str:
+    if path.is_dir() or not path.is_file():
+        raise InputError(str(path), "a YAML or JSON file of regions", "a directory" if path.is_dir() else "no such file", "check the path")
+    if path.stat().st_size > _MOST:
+        raise InputError(str(path), "a YAML or JSON file of regions", f"{path.stat().st_size} bytes", "is it the file of events?")
+    return path.read_text()
+
+
+def _cut(path: Path, key: Any, value: Any) -> Cut:
+    where = _where(path, key)
+    if not isinstance(key, yaml.ScalarNode) or not key.value.strip():
+        raise InputError(where, f"a label and a condition, like {_EXAMPLE}", "no label", "name the region")
+    label = key.value
+    if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":str") and value.value.strip():
+        return Cut(label, where, (value.value,))
+    if isinstance(value, yaml.SequenceNode) and value.value and all(isinstance(v, yaml.ScalarNode) and v.tag.endswith(":str") for v in value.value):
+        return Cut(label, where, tuple(str(v.value) for v in value.value))
+    if isinstance(value, yaml.MappingNode) and value.value:
+        return Cut(label, where, tuple(text for column, interval in value.value for text in _interval(path, label, column, interval)))
+    if isinstance(value, yaml.MappingNode):
+        raise InputError(f"{where}: region {label}", '{"column": [low, high]}', "an empty one", "name at least one column")
+    raise InputError(f"{where}: region {label}", "a condition like pt > 400, or {pt: [400, null]}", str(value.value)[:80], "compare a column with a number")
+
+
+def _interval(path: Path, label: str, column: Any, interval: Any) -> list[str]:
+    """{column: [low, high]} as conditions."""
+    where = f"{_where(path, interval)}: region {label}"
+    ends = [_number(node) for node in interval.value] if isinstance(interval, yaml.SequenceNode) else []
+    if len(ends) != 2 or "" in ends:
+        raise InputError(where, "[low, high] with low < high", _shown(interval), "write null for an open end")
+    low, high = ends
+    name = f"`{column.value}`"
+    if None not in ends and not float(str(low)) < float(str(high)):
+        raise InputError(where, "[low, high] with low < high", f"[{low}, {high}]", "an empty region holds no events")
+    if low is None and high is None:
+        return [f"{name} == {name}"]
+    return [f"{name} >= {low}"] * (low is not None) + [f"{name} < {high}"] * (high is not None)
+
+
+def _number(node: Any) -> str | None:
+    """The text of a number, None for null, empty for anything else."""
+    if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith((":int", ":float", ":null", ":str")):
+        return ""
+    if node.tag.endswith(":null"):
+        return None
+    try:  # YAML takes 1e5 for text, and writes infinity as .inf
+        number = float("text" if node.style else node.value.replace("_", "").replace(".inf", "inf"))
+    except ValueError:
+        return ""
+    return "" if number != number else repr(number)
+
+
+def _shown(node: Any) -> str:
+    return (f"[{', '.join(str(v.value) for v in node.value)}]" if isinstance(node, yaml.SequenceNode) else str(node.value))[:80]
+
+
+def _where(path: Path, node: Any) -> str:
+    return f"{path} line {node.start_mark.line + 1}" if node is not None else str(path)

@@ -1,12 +1,11 @@
 """From files to tallies, region by region: which rows teach a summary, which are tested, and one pass over the generated events."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify import regions as rg
-from amplify.commands.cuts import fractions_in
 from amplify.data import files
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import distance_between
@@ -17,6 +16,7 @@ from amplify.types import Events
 LOOKED_AT = 400_000  # generated events kept for maps and correlations
 
 Rows = list[tuple[int, int]]  # [start, stop)
+Watch = Callable[[np.ndarray, np.ndarray | None], None]
 
 
 class Region(NamedTuple):
@@ -52,20 +52,39 @@ def load_rows(selection: files.Selection, rows: Rows) -> Events:
     return _joined([files.load(selection, start=start, stop=stop) for start, stop in rows], len(selection.columns))
 
 
-def learned_regions(learner: Learner, regions: rg.Regions, first: Events, teach: Events, test: Events, shown: int) -> list[Region]:
-    """Learns the summary of each region from the generated (`first`) and true (`teach`) events inside."""
-    found = []
-    inside = [np.asarray(regions.contains(part.x[:, :shown])) for part in (first, teach, test)]
-    for r in range(len(regions.labels)):
-        a, b, tested = (part.take(mask[:, r]) for part, mask in zip((first, teach, test), inside, strict=True))
-        if min(len(a.x), len(b.x)) < 20:
-            found.append(Region(None, 0.0, np.zeros(1), df.tally(np.zeros(1), np.zeros(0))))
-        else:
-            found.append(_region(learner(a.x, b.x, a.weight, b.weight), 0.0, tested))
+def fractions_in(regions: rg.Regions, selection: files.Selection) -> rg.Fractions:
+    """Fractions of a sample's events in the regions, chunk by chunk."""
+    total = None
+    for block, weight in files.chunks(selection):
+        part = rg.count(regions, block, weight)
+        total = part if total is None else total.plus(part)
+    assert total is not None, "samples have at least one row"
+    return rg.fractions(total, regions.labels)
+
+
+def learned_regions(learner: Learner, regions: rg.Regions, first: Events, teach: Events, test: Events, learned: Any, *, own: bool) -> list[Region]:
+    """Learns the summary of each region from the `learned` columns of the generated (`first`) and true (`teach`) events inside.
+
+    Without `own` summaries, all regions look at the ratio that was learned of everything; in each its zero is where those events say.
+    """
+    found: list[Region] = []
+    inside = [np.asarray(regions.contains(part.x)) for part in (first, teach, test)]
+    with progress_bar("learning", total=len(regions.labels)) as bar:
+        for r in range(len(regions.labels)):
+            a, b, tested = (part.take(mask[:, r]) for part, mask in zip((first, teach, test), inside, strict=True))
+            if r > 0 and not own and found[0].summary is not None:
+                shares = [rg.fractions(rg.count(regions, part.x, part.weight), regions.labels).integral[r] for part in (first, teach)]
+                found.append(_region(found[0].summary, df.region_threshold(*map(float, shares)), tested))
+            elif min(len(a.x), len(b.x)) < 20:
+                found.append(Region(None, 0.0, np.zeros(1), df.tally(np.zeros(1), np.zeros(0))))
+            else:
+                summary = learner(a.x[:, learned], b.x[:, learned], a.weight, b.weight)
+                found.append(_region(lambda x, summary=summary: summary(x[:, learned]), 0.0, tested))
+            bar.advance(1)
     return found
 
 
-def column_regions(index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events, shown: int) -> list[Region]:
+def column_regions(index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events) -> list[Region]:
     """A column as the summary, in single precision so that both files round alike. A ratio of densities cut to a region has its zero elsewhere."""
 
     def summary(x: np.ndarray) -> np.ndarray:
@@ -74,26 +93,30 @@ def column_regions(index: int, method: df.Method, regions: rg.Regions, generated
     count = len(regions.labels)
     threshold = np.zeros(count)
     if method == "threshold" and count > 1:
-        shares = fractions_in(regions, generated, shown).integral, rg.fractions(rg.count(regions, test.x[:, :shown], test.weight)).integral
+        shares = fractions_in(regions, generated).integral, rg.fractions(rg.count(regions, test.x, test.weight), regions.labels).integral
         threshold = np.array([df.region_threshold(float(a), float(b)) for a, b in zip(*shares, strict=True)])
-    inside = np.asarray(regions.contains(test.x[:, :shown]))
+    inside = np.asarray(regions.contains(test.x))
     return [_region(summary, float(threshold[r]), test.take(inside[:, r])) for r in range(count)]
 
 
-def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summaries: Sequence[Region], shown: int) -> list[Found]:
-    """Tallies these generated events chunk by chunk."""
+def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summaries: Sequence[Region], watch: Watch) -> list[Found]:
+    """Tallies these generated events chunk by chunk; `watch` sees each chunk too."""
     totals: list[df.Tally | None] = [None] * len(summaries)
     grown: list[tuple[float, float]] = []
     looked: list[Events] = []
     n, done, due, negative = sum(stop - start for start, stop in rows), 0, 100.0, 0
     with progress_bar("reading generated events", total=n) as bar:
         for x, w in (chunk for start, stop in rows for chunk in files.chunks(generated, start=start, stop=stop)):
-            inside = np.asarray(regions.contains(x[:, :shown]))
+            watch(x, w)
+            inside = np.asarray(regions.contains(x))
+            common = summaries[0].summary
+            whole = None if common is None else common(x)
             for r, region in enumerate(summaries):
                 if region.summary is None:
                     continue
-                part = Events(x, w).take(inside[:, r])
-                t = region.summary(part.x)
+                within = slice(None) if inside[:, r].all() else inside[:, r]
+                part = Events(x, w).take(within)
+                t = whole[within] if region.summary is common and whole is not None else region.summary(part.x)
                 for piece in _growing(len(t), due) if r == 0 else [slice(0, len(t))]:
                     tally = df.tally(region.grid, t[piece], None if part.weight is None else part.weight[piece], threshold=region.threshold)
                     before = totals[r]
@@ -106,7 +129,7 @@ def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summarie
                 looked.append(Events(x, w))
             negative += 0 if w is None else int((w < 0).sum())
             done += len(x)
-            bar.count(done, n)
+            bar.advance(len(x))
     seen = _joined(looked, len(generated.columns))
     nothing = np.zeros(0)
     return [Found(df.tally(summaries[r].grid, nothing) if total is None else total, grown, seen, negative) for r, total in enumerate(totals)]

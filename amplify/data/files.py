@@ -1,41 +1,75 @@
-"""A user's files as tables: named columns, read in chunks, checked. NumPy (.npy, .npz) and HDF5 (.h5, .hdf5).
+"""A user's files as samples: named columns or expressions of them, read in chunks, checked. .npy, .npz, HDF5, Parquet and ROOT.
 
-`FILE:path/inside` picks an array of an .npz or a data set or group of an HDF5 file. Two-dimensional arrays have columns x0, x1, ...; structured arrays, groups
-of one-dimensional data sets and several one-dimensional arrays have columns by their names. Nothing in a file is executed: pickles are refused.
+A source is FILE, FILE:path/inside (an array of an .npz, a data set or group of HDF5, a tree of ROOT), a glob of them, or - for standard input; several sources
+are one sample, in their order. Two-dimensional arrays have columns x0, x1, ..., everything else has columns by their names. Nothing in a file is executed.
+
+Rows come in chunks of a fixed size, counted through all files: the same sums are added in the same order however a sample is split over files.
 """
 
+import atexit
+import glob
 import hashlib
+import re
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from amplify.errors import InputError
+from amplify.data import arrays, trees
+from amplify.data.expressions import Expression, listed, parse
+from amplify.data.table import Table, joined, locate
+from amplify.errors import AmplifyError, InputError, MissingExtraError
 from amplify.types import Events
 
 CHUNK = 1 << 18  # rows read at once
 
-Read = Callable[[int, int], np.ndarray]  # rows [start, stop) -> [rows, column]
-
-
-class Table(NamedTuple):
-    """A table on disk. `read(start, stop)` gives those rows of all columns."""
-
-    source: str
-    path: Path
-    columns: tuple[str, ...]
-    n: int
-    read: Read
-    close: Callable[[], None] = lambda: None
+_READERS: dict[str, Callable[[str, Path, str], Table]] = {
+    ".npy": arrays.npy, ".npz": arrays.npz, ".h5": arrays.hdf5, ".hdf5": arrays.hdf5, ".parquet": trees.parquet, ".root": trees.root
+}  # fmt: skip
+_MAGIC = {b"\x93NUMPY": ".npy", b"PK\x03\x04": ".npz", b"\x89HDF": ".h5", b"PAR1": ".parquet", b"root": ".root"}
 
 
 class Selection(NamedTuple):
-    """The columns of a table that are looked at, and the one that holds weights."""
+    """The columns of a sample that are looked at, and the one that holds weights; `dropped` rows that are not finite are left out."""
 
     table: Table
-    columns: tuple[int, ...]
-    weight: int | None
+    columns: tuple[Expression, ...]
+    weight: Expression | None
+    drop: bool = False
+    dropped: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called."""
+        return [column.label for column in self.columns]
+
+    @property
+    def n(self) -> int:
+        """Events that are left."""
+        return self.table.n - self.dropped
+
+
+def open_sample(sources: str | Sequence[str]) -> Table:
+    """Opens one source or several that are one sample.
+
+    Raises:
+        InputError: one line with what was expected, what came and what to do.
+    """
+    given = [sources] if isinstance(sources, str) else list(sources)
+    if not given:
+        raise InputError("input", "at least one file", "none", "name a file")
+    tables: list[Table] = []
+    try:
+        for source in given:
+            tables += [open_table(found) for found in _expanded(source)]
+        return joined(given[0] if len(given) == 1 else f"{given[0]} and {len(given) - 1} more", tables)
+    except BaseException:
+        for table in tables:
+            table.close()
+        raise
 
 
 def open_table(source: str) -> Table:
@@ -43,58 +77,87 @@ def open_table(source: str) -> Table:
 
     Raises:
         InputError: one line with what was expected, what came and what to do.
+        MissingExtraError: Parquet or ROOT without the packages that read them.
     """
     path, inside = _split(source)
+    if source == "-":
+        path = _standard_input()
     if path.is_dir():
-        raise InputError(source, "a file", "a directory", "name the file in it")
+        raise InputError(source, "a file", "a directory", f"name the files in it, e.g. '{path / '*.npy'}'")
     if not path.is_file():
         raise InputError(source, "a file", "no such file", "check the path")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(source, f"one of {', '.join(_READERS)}", f"'{path.suffix}'", "convert it")
-    try:
-        table = reader(source, path, inside)
-    except InputError:
-        raise
-    except Exception as error:  # a broken file can raise anything; what it is matters less than which file
-        reason = str(error).splitlines()[0] if str(error) else error.__class__.__name__
-        raise InputError(source, f"a readable {path.suffix} file", reason, "write it again; pickled objects are refused") from None
-    if table.n == 0 or not table.columns:
+    table = _guarded(source, path, lambda: reader(source, path, inside))
+    if table.n == 0 or not (table.columns or table.refused):
+        table.close()
         raise InputError(source, "at least one event", f"{table.n} rows and {len(table.columns)} columns", "give a sample with events")
-    return table
+    return table._replace(read=lambda start, stop, names: _guarded(source, path, lambda: table.read(start, stop, names)))
 
 
-def select(table: Table, columns: Sequence[str] | None = None, weight_column: str | None = None) -> Selection:
-    """Chooses columns by name; all but the weight where none are named.
+def select(table: Table, columns: Sequence[str] | None = None, weight_column: str | None = None, *, drop_nonfinite: bool = False) -> Selection:
+    """Chooses columns, or expressions of columns, NAME=EXPRESSION to give one a name; all but the weight where none are named.
 
-    Raises:
-        InputError: a column that the table does not have.
-    """
-    for name in [*(columns or ()), *([weight_column] if weight_column else [])]:
-        if name not in table.columns:
-            raise InputError(f"column {name}", f"one of {', '.join(table.columns)}", f"no such column in {table.source}", "choose another")
-    chosen = tuple(columns) if columns else tuple(c for c in table.columns if c != weight_column)
-    weight = table.columns.index(weight_column) if weight_column else None
-    return Selection(table, tuple(table.columns.index(c) for c in chosen), weight)
-
-
-def chunks(selection: Selection, size: int = CHUNK, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Blocks of events [rows, column] and their weights [rows] or None, of the rows from start to stop.
+    Args:
+        table: the sample.
+        columns: names or expressions.
+        weight_column: a name or an expression.
+        drop_nonfinite: leave out events with a value that is not finite, instead of refusing them; reads the sample once to count them.
 
     Raises:
-        InputError: a value that is not finite, with its row and column.
+        InputError: a column that the sample does not have, or one that is no column of numbers.
     """
-    table = selection.table
-    stop = table.n if stop is None else stop
+    weight = None if weight_column is None else _expression(table, weight_column)
+    if columns is None and table.refused:
+        what = f"{len(table.refused)} that are not, such as {next(iter(table.refused))} ({next(iter(table.refused.values()))})"
+        fix = f"name columns with --columns; flat ones are {listed(table.columns) or 'none'}"
+        raise InputError(table.source, "columns with one number per event", what, fix)
+    names = list(columns) if columns else [name for name in table.columns if name != weight_column]
+    chosen = tuple(_expression(table, name) for name in names)
+    labels = [column.label for column in chosen]
+    if len(set(labels)) < len(labels):
+        raise InputError("columns", "different ones", f"{next(name for name in labels if labels.count(name) > 1)} twice", "name each once")
+    for part in chosen:
+        if part.condition:
+            raise InputError(f"column {part.label}", "a number per event", "a condition", "conditions belong into --regions")
+    selection = Selection(table, chosen, weight, drop_nonfinite)
+    if not drop_nonfinite:
+        return selection
+    dropped = table.n - sum(len(block) for block, _ in chunks(selection))
+    if dropped == table.n:
+        raise InputError(table.source, "events with finite values", "none", "repair the columns or leave them out with --columns")
+    return selection._replace(dropped=dropped)
+
+
+def has_column(table: Table, text: str) -> bool:
+    """Whether a column, or an expression of columns, can be read from the sample."""
+    try:
+        _expression(table, text)
+    except AmplifyError:
+        return False
+    return True
+
+
+def chunks(selection: Selection, size: int | None = None, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Blocks of events [rows, column] and their weights [rows] or None, of the rows from start to stop; columns are contiguous.
+
+    Values are float32 where all columns are, else float64; weights are float64.
+
+    Raises:
+        InputError: values that are not finite: how many, the first with its file, row and column.
+    """
+    stop = selection.table.n if stop is None else stop
+    size = CHUNK if size is None else size
     for first in range(start, stop, size):
-        block = table.read(first, min(first + size, stop))
-        used = [*selection.columns, *([] if selection.weight is None else [selection.weight])]
-        values = block[:, used]
-        if not np.isfinite(values).all():
-            row, column = np.argwhere(~np.isfinite(values))[0]
-            got = f"{values[row, column]} in row {first + row}, column {table.columns[used[column]]}"
-            raise InputError(table.source, "finite numbers", got, "remove such events or repair the column")
-        yield block[:, list(selection.columns)], None if selection.weight is None else np.asarray(block[:, selection.weight], np.float64)
+        block, weight = _read(selection, first, min(first + size, stop))
+        finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
+        if not finite and not selection.drop:
+            raise _nonfinite(selection, first)
+        if not finite:
+            good = _finite_rows(block, weight)
+            block, weight = block[good], None if weight is None else weight[good]
+        yield block, weight
 
 
 def load(selection: Selection, *, start: int = 0, stop: int | None = None) -> Events:
@@ -106,26 +169,104 @@ def load(selection: Selection, *, start: int = 0, stop: int | None = None) -> Ev
     return Events(np.concatenate([x for x, _ in blocks]).astype(np.float64), np.concatenate(weights) if weights else None)
 
 
-def spread_rows(selection: Selection, limit: int) -> np.ndarray:
-    """At most about `limit` events [rows, column], evenly spread over the table: enough for the edges of bins."""
-    step = max(1, -(-selection.table.n // limit))
-    return np.concatenate([block[-(start * CHUNK) % step :: step] for start, (block, _) in enumerate(chunks(selection))])
+def spread(selection: Selection, limit: int, blocks: int = 64) -> Events:
+    """At most `limit` events in blocks that are evenly spread over the sample, in memory: enough for the edges of bins, and soon read."""
+    n = selection.table.n
+    if n <= limit:
+        return load(selection)
+    starts = [k * n // blocks for k in range(blocks)]
+    parts = [load(selection, start=start, stop=start + limit // blocks) for start in starts]
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Events(np.concatenate([part.x for part in parts]), np.concatenate(weights) if weights else None)
 
 
 def describe(selection: Selection) -> dict[str, Any]:
     """What results.json says of an input."""
-    digest = hashlib.sha256()
-    with open(selection.table.path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    names = [selection.table.columns[c] for c in selection.columns]
-    return {
-        "path": selection.table.source,
-        "sha256": digest.hexdigest(),
-        "events": selection.table.n,
-        "columns": names,
-        "weighted": selection.weight is not None,
-    }
+    parts = selection.table.parts
+    files = [{"path": part.source, "sha256": _digest(part.path), "events": part.n} for part in parts]
+    one = {"path": selection.table.source, "sha256": files[0]["sha256"]} if len(files) == 1 else {"path": selection.table.source, "files": files}
+    counted = {"events": selection.n, "columns": selection.names, "weighted": selection.weight is not None}
+    return one | counted | ({"dropped": selection.dropped} if selection.drop else {})
+
+
+def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
+    table, columns = selection.table, selection.columns
+    wanted = [*columns, *([] if selection.weight is None else [selection.weight])]
+    needs = list(dict.fromkeys(name for part in wanted for name in part.needs))
+    values = dict(zip(needs, table.read(start, stop, needs), strict=True))
+    single = all(_plain(part) and table.dtype(part.needs[0]) == np.float32 for part in columns)
+    block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
+    for row, part in zip(block, columns, strict=True):
+        row[:] = part.value(values)
+    weight = None if selection.weight is None else np.array(np.broadcast_to(selection.weight.value(values), stop - start), np.float64)
+    return block.T, weight
+
+
+def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    good = np.asarray(np.isfinite(block).all(axis=1))
+    return good if weight is None else np.logical_and(good, np.isfinite(weight))
+
+
+def _nonfinite(selection: Selection, first: int) -> InputError:
+    """Counts what is not finite from the chunk that starts at `first` on."""
+    table, events, place = selection.table, 0, ""
+    for start in range(first, table.n, CHUNK):
+        block, weight = _read(selection, start, min(start + CHUNK, table.n))
+        good = _finite_rows(block, weight)
+        events += int((~good).sum())
+        if not place and not good.all():
+            row = int(np.argmin(good))
+            values = [*block[row], *([] if weight is None else [weight[row]])]
+            labels = [*selection.names, *([] if selection.weight is None else [selection.weight.label])]
+            column = next(i for i, value in enumerate(values) if not np.isfinite(value))
+            source, inside = locate(table, start + row)
+            place = f"{values[column]} in row {inside}, column {labels[column]}" + (f" of {source}" if len(table.parts) > 1 else "")
+    more = f", and {events - 1} more such events" if events > 1 else ""
+    return InputError(table.source, "finite numbers", place + more, "repair the column, or leave such events out with --drop-nonfinite")
+
+
+def _expression(table: Table, text: str) -> Expression:
+    """A column, an expression, or NAME=EXPRESSION."""
+    if text in table.columns:
+        return parse(text, table.columns)
+    name, _, formula = text.partition("=") if re.match(r"\s*[A-Za-z_]\w*\s*=(?!=)", text) else ("", "", text)
+    if formula.strip() in table.refused:
+        reason, flat = table.refused[formula.strip()], [c for c in table.columns if c.startswith(formula.split("_")[0])] or table.columns
+        raise InputError(f"column {formula.strip()}", "one number per event", reason, f"choose among the flat ones of {table.source}: {listed(flat)}")
+    what = f"column {text}"
+    if re.fullmatch(r"\s*[A-Za-z_]\w*\s*", formula) and formula.strip() not in table.columns:
+        raise InputError(what, f"one of {listed(table.columns)}", f"no such column in {table.source}", "choose another")
+    part = parse(formula.strip(), table.columns, what)
+    return part._replace(label=name.strip() or text)
+
+
+def _plain(part: Expression) -> bool:
+    return part.needs == (part.label,)
+
+
+def _guarded(source: str, path: Path, action: Callable[[], Any]) -> Any:
+    """What a broken file raises as one line; it can be anything, and what it is matters less than which file."""
+    try:
+        return action()
+    except (InputError, MissingExtraError):
+        raise
+    except PermissionError:
+        raise InputError(source, "a file that may be read", "no permission", "check the rights of the file") from None
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else error.__class__.__name__
+        fix = "write it again; pickled objects are refused"
+        raise InputError(source, f"a readable {path.suffix} file", " ".join(reason.split())[:200], fix) from None
+
+
+def _expanded(source: str) -> list[str]:
+    """The files of a glob, sorted; anything else as it is."""
+    path, inside = _split(source)
+    if source == "-" or path.exists() or not glob.has_magic(str(path)):
+        return [source]
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  the pattern may be absolute
+    if not found:
+        raise InputError(source, "files that match", "none", "check the pattern")
+    return [f"{name}:{inside}" if inside else name for name in found]
 
 
 def _split(source: str) -> tuple[Path, str]:
@@ -136,82 +277,24 @@ def _split(source: str) -> tuple[Path, str]:
     return Path(name), inside.strip("/")
 
 
-def _npy(source: str, path: Path, inside: str) -> Table:
-    if inside:
-        raise InputError(source, "FILE.npy", f"a path {inside} inside", ".npy files hold one array; drop the part after the colon")
-    return _array(source, path, np.load(path, mmap_mode="r", allow_pickle=False))
+def _standard_input() -> Path:
+    """Standard input in a temporary file, named after its first bytes; samples are read more than once."""
+    head = sys.stdin.buffer.read(8)
+    suffix = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), None)
+    if suffix is None:
+        raise InputError("-", f"a file as {', '.join(sorted(set(_MAGIC.values())))} on standard input", "other bytes" if head else "nothing", "pipe a file")
+    with tempfile.NamedTemporaryFile(prefix="amplify-", suffix=suffix, delete=False) as file:
+        file.write(head)
+        while block := sys.stdin.buffer.read(1 << 20):
+            file.write(block)
+    path = Path(file.name)
+    atexit.register(path.unlink, missing_ok=True)
+    return path
 
 
-def _npz(source: str, path: Path, inside: str) -> Table:
-    with np.load(path, allow_pickle=False) as file:
-        names = list(file.files)
-        if inside and inside not in names:
-            raise InputError(source, f"one of the arrays {', '.join(names)}", inside, "choose one of them")
-        arrays = {name: file[name] for name in ([inside] if inside else names)}
-    return _arrays(source, path, arrays)
-
-
-def _hdf5(source: str, path: Path, inside: str) -> Table:
-    import h5py
-
-    file = h5py.File(path, "r")
-    try:
-        found: list[str] = []
-        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        if inside and inside not in file:
-            raise InputError(source, f"one of the data sets {', '.join(found)}", f"no {inside}", f"give {path.name}:NAME")
-        item: Any = file[inside] if inside else file
-        if isinstance(item, h5py.Dataset):
-            return _array(source, path, item)._replace(close=file.close)
-        datasets = {name: value for name, value in item.items() if isinstance(value, h5py.Dataset)}
-        if not datasets:
-            raise InputError(source, "a data set", f"a group; data sets in the file: {', '.join(found) or 'none'}", f"give {path.name}:NAME")
-        return _arrays(source, path, datasets)._replace(close=file.close)
-    except BaseException:
-        file.close()
-        raise
-
-
-def _arrays(source: str, path: Path, arrays: dict[str, Any]) -> Table:
-    """One array, or one-dimensional arrays of the same length as columns."""
-    if len(arrays) == 1:
-        name, array = next(iter(arrays.items()))
-        table = _array(source, path, array)
-        return table._replace(columns=(name,)) if array.ndim == 1 and array.dtype.names is None else table
-    shapes = {name: array.shape for name, array in arrays.items()}
-    if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) != 1:
-        raise InputError(source, "one array, or one-dimensional ones of the same length", str(shapes)[:200], f"pick one with {path.name}:NAME")
-    for name, array in arrays.items():
-        _check_type(f"{source} column {name}", array.dtype)
-    n = next(iter(shapes.values()))[0]
-    return Table(source, path, tuple(arrays), n, lambda start, stop: np.stack([np.asarray(a[start:stop], np.float64) for a in arrays.values()], axis=1))
-
-
-def _array(source: str, path: Path, array: Any) -> Table:
-    """A structured array, or numbers [n] or [n, column]."""
-    if array.dtype.names is not None:
-        names = array.dtype.names
-        for name in names:
-            _check_type(f"{source} column {name}", array.dtype[name])
-        if array.ndim != 1:
-            raise InputError(source, "a structured array of one dimension", f"shape {array.shape}", "flatten it")
-
-        def fields(start: int, stop: int) -> np.ndarray:
-            block = array[start:stop]
-            return np.stack([np.asarray(block[name], np.float64) for name in names], axis=1)
-
-        return Table(source, path, names, len(array), fields)
-    _check_type(source, array.dtype)
-    if array.ndim not in (1, 2):
-        raise InputError(source, "shape [event, column]", f"shape {array.shape}", "flatten each event into columns")
-    width = 1 if array.ndim == 1 else array.shape[1]
-    columns = tuple(f"x{i}" for i in range(width))
-    return Table(source, path, columns, array.shape[0], lambda start, stop: np.asarray(array[start:stop]).reshape(stop - start, width))
-
-
-def _check_type(what: str, dtype: np.dtype) -> None:
-    if dtype.kind not in "fiub":
-        raise InputError(what, "real numbers", str(dtype), "store it as float32 or float64")
-
-
-_READERS = {".npy": _npy, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

@@ -13,6 +13,8 @@ from amplify.types import AveragingEstimate, Holdout, Interval, Status
 
 MIN_EVENTS = 10.0  # fewer expected training or generated events in a region, or fewer outside, say nothing
 
+_MEMBERS_FOR_COVARIANCE = 5  # fewer cannot tell whether regions move together
+
 
 def averaging_amplification(
     integral: Float[ArrayLike, "member region"],
@@ -74,6 +76,44 @@ def averaging_amplification(
         factor=Interval(*(n / n_train for n in quoted)),
         status=status,
     )
+
+
+def pooled_amplification(
+    integral: Float[ArrayLike, "member region"],
+    *,
+    n_train: int,
+    n_gen: int | Float[ArrayLike, "*#member #region"] | None = None,
+    level: float = 0.68,
+) -> tuple[Interval, Status]:
+    """Amplification G pooled over regions that share all events among them, sum I (1 - I) / sum sigma_model^2 / n_train: how far a binning may be trusted.
+
+    The sum of the regions' spreads has more degrees of freedom than each: twice its square over its variance, which follows from the regions' covariance
+    (Satterthwaite), estimated without bias from M >= 5 members, between M - 1 (all regions move together) and M - 1 for each region but the last.
+    Central intervals at 68 % cover in 64 to 72 % for 8 members; measured in the tests.
+
+    Args:
+        integral: fraction of each member's generated events in each region; rows sum to one.
+        n_train: training events of each member.
+        n_gen: as for `averaging_amplification`.
+        level: confidence level of the interval.
+    """
+    integral, noise_n = _checked(integral, n_train, n_gen, level)
+    members, count = integral.shape
+    mean = integral.mean(axis=0)
+    binomial, noise = (mean * (1 - mean)).sum(), (integral * (1 - integral) / noise_n).mean(axis=0).sum()
+    deviation = integral - mean[None]
+    total = (deviation**2).sum() / (members - 1)
+    degrees = float(members - 1)
+    if members >= _MEMBERS_FOR_COVARIANCE:
+        squares = ((deviation @ deviation.T / (members - 1)) ** 2).sum()  # trace of the squared covariance, too large by the members' own scatter
+        squares = (members - 1) ** 2 / ((members - 2) * (members + 1)) * (squares - total**2 / (members - 1))
+        degrees *= float(jnp.clip(total**2 / jnp.maximum(squares, 1e-300), 1, max(count - 1, 1)))
+    low_quantile, high_quantile = chi2.ppf([(1 - level) / 2, (1 + level) / 2], degrees)
+    variance = Interval(total - noise, degrees * total / high_quantile - noise, degrees * total / low_quantile - noise)
+    few = min(float(mean.min()), float(1 - mean.max())) * min(n_train, float(noise_n.min())) < MIN_EVENTS
+    status = Status.RESOLVED if variance.low > 0 else Status.LOWER_LIMIT if variance.value > 0 else Status.UNRESOLVED
+    factor = Interval(*(n / n_train for n in _equivalent(binomial, variance)))
+    return factor, Status.UNRESOLVED if few else status
 
 
 def _equivalent(binomial: Array, variance: Interval) -> Interval:
