@@ -182,8 +182,9 @@ class Differential:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.differential import Request, differential
+        from amplify.commands.differential import differential
         from amplify.commands.output import out_directory
+        from amplify.commands.two_samples import Request
 
         request = Request(
             self.generated, self.holdout, self.n_train, self.summary, self.train, self.columns, self.log_prob_column, self.weight_column, self.regions,

@@ -37,16 +37,21 @@ def npy(source: str, path: Path, inside: str) -> Table:
 
 def npz(source: str, path: Path, inside: str) -> Table:
     """One array, or one-dimensional arrays as columns; compressed ones are read as they come."""
-    archive = zipfile.ZipFile(path)
-    try:
+    with zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         if inside and inside not in names:
             raise InputError(source, f"one of the arrays {listed(names)}", inside, "choose one of them")
-        chosen = [inside] if inside else names
-        return table_of(source, path, {name: _compressed(archive.open(f"{name}.npy"), f"{source} array {name}") for name in chosen}, archive.close)
-    except BaseException:
-        archive.close()
-        raise
+        headers = {}
+        for name in [inside] if inside else names:
+            with archive.open(f"{name}.npy") as stream:
+                headers[name] = _header(stream, f"{source} array {name}")
+    members = {name: _Member(path, name, header) for name, header in headers.items()}
+
+    def close() -> None:
+        for member in members.values():
+            member.close()
+
+    return table_of(source, path, {name: _stored(headers[name], member.take) for name, member in members.items()}, close)
 
 
 def hdf5(source: str, path: Path, inside: str) -> Table:
@@ -167,18 +172,35 @@ def _header(stream: Any, source: str) -> Header:
     return Header(dtype, shape, bool(header["fortran_order"]), stream.tell())
 
 
-def _compressed(stream: Any, source: str) -> Stored:
-    """An array of an archive. Going back in it means to start again, so rows are best read in their order."""
-    header = _header(stream, source)
+class _Member:
+    """An array in an archive. Its bytes come in their order, so the place is kept; going back means to start again. Closed at its end."""
 
-    def take(offset: int, count: int) -> np.ndarray:
-        stream.seek(header.end + offset)
-        block = np.empty(count, header.dtype)
-        if block.nbytes and stream.readinto(block.view(np.uint8).data) != block.nbytes:
-            raise InputError(source, f"{block.nbytes} more bytes of numbers", "the end of the file", "the file is truncated, write it again")
+    def __init__(self, path: Path, name: str, header: Header) -> None:
+        self.path, self.name, self.header = path, name, header
+        self.archive: zipfile.ZipFile | None = None
+        self.stream: Any = None
+
+    def take(self, offset: int, count: int) -> np.ndarray:
+        """`count` items from a place in bytes."""
+        if self.stream is None or self.stream.tell() > self.header.end + offset:
+            self.close()
+            self.archive = zipfile.ZipFile(self.path)
+            self.stream = self.archive.open(f"{self.name}.npy")
+        self.stream.seek(self.header.end + offset)
+        block = np.empty(count, self.header.dtype)
+        read = self.stream.readinto(block.view(np.uint8).data) if block.nbytes else 0
+        if read != block.nbytes:
+            raise InputError(f"{self.path} array {self.name}", f"{block.nbytes} more bytes of numbers", "the end", "the file is truncated, write it again")
+        if offset + block.nbytes >= int(np.prod(self.header.shape)) * self.header.dtype.itemsize:
+            self.close()
         return block
 
-    return _stored(header, take)
+    def close(self) -> None:
+        """Closes the file until it is read again."""
+        for part in (self.stream, self.archive):
+            if part is not None:
+                part.close()
+        self.stream = self.archive = None
 
 
 def _stored(header: Header, take: Callable[[int, int], np.ndarray]) -> Stored:
