@@ -38,7 +38,8 @@ class Demo:
         from amplify.commands.demo import demo
         from amplify.commands.output import out_directory
 
-        demo(out_directory("demo", self.out), self.seed, self.json_to)
+        _check_seed(self.seed)
+        demo(out_directory("demo", self.out, self.json_to), self.seed, self.json_to)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class Averaging:
         from amplify.commands.external import Training, train
         from amplify.commands.output import out_directory
 
-        directory = out_directory("averaging", self.out)
+        _check_seed(self.seed)
+        directory = out_directory("averaging", self.out, self.json_to)
         request = Request(
             self.members, self.n_train or 0, self.columns, self.regions, self.bins, self.map, self.holdout, self.columns, self.weight_column,
             self.weight_column, self.drop_nonfinite, self.level, self.seed,
@@ -119,7 +121,7 @@ class Averaging:
         trained = train(directory, training, dry_run=self.dry_run)
         if trained is not None:
             request = request._replace(members=trained.members, n_train=trained.n_train, columns=None, weight_column=trained.weight_column)
-            averaging(directory, self.json_to, request, command, failed=trained.failed)
+            averaging(directory, self.json_to, request, command, failed=trained.failed, notes=trained.notes)
 
     def _check_files(self) -> None:
         if self.n_train is None:
@@ -186,11 +188,12 @@ class Differential:
         from amplify.commands.output import out_directory
         from amplify.commands.two_samples import Request
 
+        _check_seed(self.seed)
         request = Request(
             self.generated, self.holdout, self.n_train, self.summary, self.train, self.columns, self.log_prob_column, self.weight_column, self.regions,
             self.bins, self.map, self.fraction, self.cross_fit, self.drop_nonfinite, self.level, self.seed,
         )  # fmt: skip
-        differential(out_directory("differential", self.out), self.json_to, request, command, dry_run=self.dry_run)
+        differential(out_directory("differential", self.out, self.json_to), self.json_to, request, command, dry_run=self.dry_run)
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,11 @@ class Report:
 
 
 COMMANDS = {"demo": Demo, "averaging": Averaging, "differential": Differential, "ttbar": Ttbar, "report": Report}
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise InputError("--seed", "0 to 4294967295", str(seed)[:30], "choose another")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -250,6 +250,14 @@ def count(regions: Regions, x: np.ndarray, weight: np.ndarray | None = None) -> 
     return Sums(len(x), n_inside.astype(int), w.sum(), (w**2).sum(), weight_inside, square_inside)
 
 
+def measurable(sums: Sums) -> np.ndarray:
+    """Which regions hold a fraction between 0 and 1 that has a noise: negative weights can dominate a region, or cancel in it [region]."""
+    integral = sums.weight_inside / sums.weight
+    empty = sums.n_inside == 0
+    noise = sums.square_inside * (1 - 2 * integral) + integral**2 * sums.square
+    return empty | ((integral > 0) & (integral < 1 + 1e-9) & ((noise > 0) | (sums.n_inside == sums.n)))
+
+
 def _inside(regions: Regions, x: np.ndarray, values: Sequence[np.ndarray | None]) -> list[np.ndarray]:
     """Sums over the events in each region."""
     if regions.inside is not None:
@@ -283,6 +291,10 @@ def fractions(sums: Sums, labels: Sequence[str] | None = None) -> Fractions:
         worst = int(np.argmax(np.abs(integral - 0.5)))
         where = worst if labels is None else labels[worst]
         raise InputError("weights", "fractions between 0 and 1", f"{integral[worst]:g} in region {where}", "widen the region: negative weights dominate it")
+    cancelled = (integral == 0) & (sums.square_inside > 0)
+    if cancelled.any():
+        where = int(np.argmax(cancelled)) if labels is None else labels[int(np.argmax(cancelled))]
+        raise InputError("weights", "a sum above zero where events are", f"0 in region {where}", "widen the region: its weights cancel")
     noise = (sums.square_inside * (1 - 2 * integral) + integral**2 * sums.square) / sums.weight**2
     with np.errstate(divide="ignore", invalid="ignore"):
         n_effective = np.where(noise > 0, integral * (1 - integral) / noise, sums.weight**2 / sums.square)

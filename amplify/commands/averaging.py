@@ -11,14 +11,17 @@ from amplify.commands import plan, view
 from amplify.commands.cuts import as_regions, columns_of, read_cuts
 from amplify.commands.output import publish
 from amplify.data import files
+from amplify.data.expressions import listed
+from amplify.data.parallel import in_order
 from amplify.data.table import Table
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
 from amplify.estimators.averaging import averaging_amplification, pooled_amplification
 from amplify.report.progress import progress_bar
 from amplify.report.results import averaging_records, environment
-from amplify.types import Events, Holdout, Status
+from amplify.types import AveragingEstimate, Events, Holdout, Status
 
-_EDGE_EVENTS = 1_000_000  # events that place the edges of bins
+MOST_EVENTS = 10**15  # more are a slip, and no integer of a float
+_EDGE_EVENTS = 400_000  # events that place the edges of bins
 
 
 class Request(NamedTuple):
@@ -50,7 +53,14 @@ class Counted(NamedTuple):
 
 
 def averaging(
-    directory: Path, json_to: str | None, request: Request, command: str, *, failed: Sequence[dict[str, Any]] | None = None, dry_run: bool = False
+    directory: Path,
+    json_to: str | None,
+    request: Request,
+    command: str,
+    *,
+    failed: Sequence[dict[str, Any]] | None = None,
+    notes: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> None:
     """Reads the members chunk by chunk, counts in the regions, estimates and writes. `failed` members are known where they were trained here."""
     _check(request)
@@ -59,9 +69,10 @@ def averaging(
     held_out_table = None if request.holdout is None else files.open_sample(request.holdout)
     try:
         names, wanted = _columns(tables, request, cuts)
-        drop = request.drop_nonfinite and not dry_run
-        members = [files.select(t, wanted, request.weight_column, drop_nonfinite=drop) for t in tables]
-        held_out = None if held_out_table is None else _holdout(held_out_table, request, names, wanted, drop)
+        members = [files.select(t, wanted, request.weight_column, drop_nonfinite=request.drop_nonfinite) for t in tables]
+        held_out = None if held_out_table is None else _holdout(held_out_table, request, names, wanted)
+        if not dry_run:
+            members, held_out = [files.counted(m) for m in members], None if held_out is None else files.counted(held_out)
         samples = [*members, *([held_out] if held_out else [])]
         named = None if not cuts else as_regions(cuts, members[0].names)
         edge_events, mapped = _pooled([held_out] if held_out else members), view.map_columns(request.map, names)
@@ -69,6 +80,8 @@ def averaging(
         if dry_run:
             plan.announce(samples, lambda x, w: rg.count(seen.regions, x, w), len(seen.estimated), json_to)
             return
+        if not len(seen.regions.labels):
+            raise InputError("columns", "one whose values differ", f"only constant ones: {listed(names)}", "name others with --columns")
         with progress_bar("reading events", total=sum(s.table.n for s in samples)) as bar:
             counted = [_count(s, seen.regions, bar.advance) for s in samples]
         settings = {key: value for key, value in request._asdict().items() if key not in ("members", "holdout_columns", "holdout_weight")}
@@ -80,7 +93,7 @@ def averaging(
     holdout = counted.pop() if held_out else None
     results |= _estimated(seen, [c.sums for c in counted], None if holdout is None else holdout.sums, request)
     results["failed_members"] = list(failed or ())
-    results["warnings"] = seen.notes + results["warnings"] + _warnings(samples, counted, holdout, failed)
+    results["warnings"] = [*notes, *seen.notes] + results["warnings"] + _warnings(samples, counted, holdout, failed)
     publish(results, directory, json_to)
 
 
@@ -100,10 +113,10 @@ def _check(request: Request) -> None:
     if len(request.members) < 2:
         fix = "train again on bootstrap samples of the training events"
         raise NeedsMembersError("--members", "at least 2 files, better 8 or more", str(len(request.members)), fix)
-    if request.n_train < 1:
-        raise InputError("--n-train", "at least 1", str(request.n_train), "give the number of training events of one member")
-    if len({str(Path(m)) for m in request.members}) < len(request.members):
-        raise InputError("--members", "files that differ", "one named twice", "identical members have no spread")
+    if not 1 <= request.n_train <= MOST_EVENTS:
+        raise InputError("--n-train", f"1 to {MOST_EVENTS:.0e}", str(request.n_train)[:30], "give the number of training events of one member")
+    if request.bins is not None and request.regions is not None:
+        raise InputError("--bins and --regions", "one of them", "both", "drop one")
     if not 0 < request.level < 1:
         raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual")
 
@@ -111,20 +124,21 @@ def _check(request: Request) -> None:
 def _columns(tables: Sequence[Table], request: Request, cuts: Sequence[Any]) -> tuple[list[str], list[str]]:
     """The columns that are looked at, and with them those that only the user's regions need."""
     first = tables[0]
-    for table in tables[1:]:
-        if request.columns is None and table.columns != first.columns:
-            raise InputError(table.source, f"the {len(first.columns)} columns of {first.source}", _short(table.columns), "members have the same columns")
+    files.refuse_twice([part.source for table in tables for part in table.parts], "--members")
     names = files.select(first, request.columns, request.weight_column).names
+    for table in tables[1:]:
+        if request.columns is None and (sorted(table.columns), sorted(table.refused)) != (sorted(first.columns), sorted(first.refused)):
+            raise InputError(table.source, f"the {len(first.columns)} columns of {first.source}", _short(table.columns), "members have the same columns")
     wanted = list(request.columns) if request.columns else names
     if not wanted:
         raise InputError(first.source, "columns to look at", "none but the weight", "name them with --columns")
-    more = [name for name in columns_of(cuts, list(dict.fromkeys([*names, *first.columns]))) if name not in names]
+    more = [name for name in columns_of(cuts, names, first) if name not in names]
     return names, [*wanted, *more]
 
 
-def _holdout(table: Table, request: Request, names: Sequence[str], wanted: Sequence[str], drop: bool) -> files.Selection:
+def _holdout(table: Table, request: Request, names: Sequence[str], wanted: Sequence[str]) -> files.Selection:
     weight = request.holdout_weight if request.holdout_weight and files.has_column(table, request.holdout_weight) else None
-    return files.select(table, [*(request.holdout_columns or names), *wanted[len(names) :]], weight, drop_nonfinite=drop)
+    return files.select(table, [*(request.holdout_columns or names), *wanted[len(names) :]], weight, drop_nonfinite=request.drop_nonfinite)
 
 
 def _pooled(samples: Sequence[files.Selection]) -> Events:
@@ -135,14 +149,17 @@ def _pooled(samples: Sequence[files.Selection]) -> Events:
 
 
 def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Counted:
-    total, negative = None, 0
-    for x, weight in files.chunks(selection):
-        part = rg.count(regions, x, weight)
-        total = part if total is None else total.plus(part)
-        negative += 0 if weight is None else int((weight < 0).sum())
-        advance(len(x))
+    def count(x: np.ndarray, weight: np.ndarray | None) -> Counted:
+        return Counted(rg.count(regions, x, weight), 0 if weight is None else int((weight < 0).sum()))
+
+    total = None
+    for part in in_order(count, files.chunks(selection)):
+        total = part if total is None else Counted(total.sums.plus(part.sums), total.negative + part.negative)
+        advance(part.sums.n)
     assert total is not None, "samples have at least one row"
-    return Counted(total, negative)
+    if not total.sums.weight > 0:
+        raise InputError(f"weights of {selection.table.source}", "a positive sum", f"{total.sums.weight:g}", "check the weight column")
+    return total
 
 
 def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | None, request: Request) -> dict[str, Any]:
@@ -156,7 +173,14 @@ def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | N
         raise EmptyRegionError(f"region {empty[0]}", "generated events inside", "none in any member", "widen the region or remove it")
     if empty:
         notes.append(f"no member generated a single event in {' nor in '.join(empty)}, where the holdout has some: a bias")
-    chosen = chosen[n_inside[chosen] > 0]
+    usable = (n_inside > 0) & np.all([rg.measurable(sums) for sums in [*members, *([holdout] if holdout else [])]], axis=0)
+    if request.regions is None:
+        dominated = [seen.regions.labels[i] for i in chosen if n_inside[i] > 0 and not usable[i]]
+        if dominated:
+            notes.append(f"negative weights dominate or cancel in {' and in '.join(dominated)}: no fraction of events, and left out")
+        chosen = chosen[usable[chosen]]
+    if not len(chosen):
+        raise EmptyRegionError("regions", "generated events inside", "none that can be used", "name regions with --regions, or look at the weights")
     labels = tuple(seen.regions.labels[i] for i in chosen)
 
     def estimate(regions: np.ndarray) -> Any:
@@ -171,13 +195,16 @@ def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | N
         )
 
     n_gen = min(m.n for m in members)
+    cells = np.array([], int) if seen.map is None else seen.map.regions[usable[seen.map.regions]]
     with jax.enable_x64(True):
+        both = estimate(np.concatenate([chosen, cells]))  # one compilation
+        reported, mapped = (jax.tree.map(lambda values, part=part: values[part], both) for part in (slice(len(chosen)), slice(len(chosen), None)))
         records = averaging_records(
-            estimate(chosen), labels, members=len(members), n_train=n_train, n_gen=n_gen, n_holdout=None if holdout is None else holdout.n, level=level
+            reported, labels, members=len(members), n_train=n_train, n_gen=n_gen, n_holdout=None if holdout is None else holdout.n, level=level
         )
-        results: dict[str, Any] = {"estimates": records, "resolution": _resolution(seen, members, request)}
-        if seen.map is not None:
-            results["map"] = _mapped(seen.map, n_inside, estimate)
+    results: dict[str, Any] = {"estimates": records, "resolution": _resolution(seen, members, request)}
+    if seen.map is not None:
+        results["map"] = _mapped(seen.map, usable[seen.map.regions], mapped)
     pooled = members[0]
     for m in members[1:]:
         pooled = pooled.plus(m)
@@ -190,10 +217,11 @@ def _resolution(seen: view.View, members: Sequence[rg.Sums], request: Request) -
     """G of each column's binnings, from coarse to fine."""
     found: dict[str, dict[str, Any]] = {}
     for scan in seen.scans:
-        shares = [m.weight_inside[scan.regions] / m.weight for m in members]
-        if np.min(shares) < 0 or np.max(shares) > 1:
+        sums = [m.take(scan.regions) for m in members]
+        if not np.all([rg.measurable(m) for m in sums]):
             continue  # negative weights dominate a bin
-        parts = [rg.fractions(m.take(scan.regions)) for m in members]
+        shares = [m.weight_inside / m.weight for m in sums]
+        parts = [rg.fractions(m) for m in sums]
         n_gen = np.stack([p.n_effective for p in parts])
         if not (np.sum(shares, axis=0) > 0).all():
             continue  # an empty bin
@@ -205,11 +233,9 @@ def _resolution(seen: view.View, members: Sequence[rg.Sums], request: Request) -
     return list(found.values())
 
 
-def _mapped(grid: view.Map, n_inside: np.ndarray, estimate: Any) -> dict[str, Any]:
+def _mapped(grid: view.Map, full: np.ndarray, found: AveragingEstimate) -> dict[str, Any]:
     """G in each cell of two columns; empty cells have none."""
     shape = tuple(len(e) - 1 for e in grid.edges)
-    full = n_inside[grid.regions] > 0
-    found = estimate(grid.regions[full])
     factor, status = np.full(full.shape, np.nan), np.full(full.shape, "unresolved", object)
     factor[full], status[full] = found.factor.value, [Status(int(s)).name.lower() for s in found.status]
     return {"columns": grid.columns, "edges": grid.edges, "amplification": factor.reshape(shape), "status": status.reshape(shape).tolist()}
@@ -217,6 +243,8 @@ def _mapped(grid: view.Map, n_inside: np.ndarray, estimate: Any) -> dict[str, An
 
 def _warnings(samples: Sequence[files.Selection], counted: Sequence[Counted], holdout: Counted | None, failed: Sequence[dict[str, Any]] | None) -> list[str]:
     notes = []
+    if holdout is not None and samples[0].weight is not None and samples[-1].weight is None:
+        notes.append(f"the holdout has no column {samples[0].weight.label}: its events count one each")
     every = list(counted) if holdout is None else [*counted, holdout]
     for sample, part in zip(samples, every, strict=True):
         if part.negative:

@@ -1,5 +1,6 @@
 """A user's file of regions, YAML or JSON: a label and its condition, each with its line for errors."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +9,21 @@ from typing import Any, NamedTuple
 import yaml
 
 from amplify import regions as rg
+from amplify.data import files
 from amplify.data.expressions import parse
+from amplify.data.table import Table
 from amplify.errors import InputError
 
 _EXAMPLE = "'tail: pt > 400 and abs(eta) < 2.5'"
 _MOST = 1 << 20  # bytes
+_DEEPEST = 4  # a file, a region, a column, an interval
+
+
+class Condition(NamedTuple):
+    """An expression, and the line where it stands."""
+
+    text: str
+    where: str
 
 
 class Cut(NamedTuple):
@@ -20,7 +31,7 @@ class Cut(NamedTuple):
 
     label: str
     where: str
-    conditions: tuple[str, ...]
+    conditions: tuple[Condition, ...]
 
 
 def read_cuts(path: Path) -> list[Cut]:
@@ -34,37 +45,54 @@ def read_cuts(path: Path) -> list[Cut]:
     Raises:
         InputError: no such file, no YAML, or something else than regions, with its line.
     """
-    try:
-        text = sys.stdin.read(_MOST) if str(path) == "-" else _text(path)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise InputError(str(path), "plain regions", "an alias (*name)", "write each region out")
-        node = yaml.compose(text, yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path} line {mark.line + 1}" if mark else str(path)
-        raise InputError(where, f"YAML or JSON like {_EXAMPLE}", str(getattr(error, "problem", None) or "no text"), "correct it") from None
+    node = _parsed(path, sys.stdin.read(_MOST) if str(path) == "-" else _text(path))
     if not isinstance(node, yaml.MappingNode) or not node.value:
         raise InputError(_where(path, node), f"regions like {_EXAMPLE}", "something else" if node else "an empty file", "name each region")
     cuts = [_cut(path, key, value) for key, value in node.value]
-    labels = [cut.label for cut in cuts]
-    for cut, label in zip(cuts, labels, strict=True):
-        if labels.count(label) > 1:
-            raise InputError(f"{cut.where}: region {label}", "different labels", "one twice", "rename it")
+    for i, cut in enumerate(cuts):
+        if cut.label in [before.label for before in cuts[:i]]:
+            raise InputError(f"{cut.where}: region {cut.label}", "different labels", "one twice", "rename it")
     return cuts
 
 
-def columns_of(cuts: Sequence[Cut], known: Sequence[str]) -> list[str]:
-    """The columns that the conditions need.
+def columns_of(cuts: Sequence[Cut], known: Sequence[str], table: Table | None = None) -> list[str]:
+    """The columns that the conditions need, of those that are looked at and all others of a table.
 
     Raises:
         InputError: an unknown column, or no condition, with the line.
     """
-    return list(dict.fromkeys(name for cut in cuts for text in cut.conditions for name in parse(text, known, cut.where).needs))
+    needs: list[str] = []
+    for condition in (condition for cut in cuts for condition in cut.conditions):
+        if table is not None:
+            files.refuse_no_numbers(table, condition.text, condition.where)
+        needs += parse(condition.text, list(dict.fromkeys([*known, *(table.columns if table else ())])), condition.where).needs
+    return list(dict.fromkeys(needs))
 
 
 def as_regions(cuts: Sequence[Cut], names: Sequence[str]) -> rg.Regions:
     """The regions of events whose columns are `names`."""
-    return rg.join(*(_all_hold([rg.condition(text, names, what=cut.where) for text in cut.conditions], cut.label) for cut in cuts))
+    return rg.join(*(_all_hold([rg.condition(c.text, names, what=c.where) for c in cut.conditions], cut.label) for cut in cuts))
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """The tree of a YAML or JSON text; YAML would build any object of it, a tree is only text."""
+    if text.lstrip().startswith("{"):
+        text = re.sub(r"^\t+", lambda tabs: "  " * len(tabs.group()), text, flags=re.MULTILINE)  # YAML allows no tabs, JSON does
+    try:
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST:
+                what = "an alias (*name)" if isinstance(event, yaml.AliasEvent) else "lists in lists in lists"
+                raise InputError(_where(path, event), "plain regions", what, "write each region out")
+        return yaml.compose(text, yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        where = f"{path} line {text.count(chr(10), 0, error.position) + 1}"
+        raise InputError(where, f"YAML or JSON like {_EXAMPLE}", "a character that is no text", "remove it") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", None) or error.__class__.__name__)
+        fix = "put quotes around a condition that begins with a backtick" if "`" in problem else "correct it"
+        raise InputError(f"{path} line {mark.line + 1}" if mark else str(path), f"YAML or JSON like {_EXAMPLE}", problem, fix) from None
 
 
 def _all_hold(parts: Sequence[rg.Regions], label: str) -> rg.Regions:
@@ -82,7 +110,10 @@ def _text(path: Path) -> str:
         raise InputError(str(path), "a YAML or JSON file of regions", "a directory" if path.is_dir() else "no such file", "check the path")
     if path.stat().st_size > _MOST:
         raise InputError(str(path), "a YAML or JSON file of regions", f"{path.stat().st_size} bytes", "is it the file of events?")
-    return path.read_text()
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        raise InputError(str(path), f"YAML or JSON like {_EXAMPLE}", "bytes that are no text", "is it the file of events?") from None
 
 
 def _cut(path: Path, key: Any, value: Any) -> Cut:
@@ -91,11 +122,13 @@ def _cut(path: Path, key: Any, value: Any) -> Cut:
         raise InputError(where, f"a label and a condition, like {_EXAMPLE}", "no label", "name the region")
     label = key.value
     if isinstance(value, yaml.ScalarNode) and value.tag.endswith(":str") and value.value.strip():
-        return Cut(label, where, (value.value,))
+        return Cut(label, where, (Condition(value.value, _where(path, value)),))
     if isinstance(value, yaml.SequenceNode) and value.value and all(isinstance(v, yaml.ScalarNode) and v.tag.endswith(":str") for v in value.value):
-        return Cut(label, where, tuple(str(v.value) for v in value.value))
+        return Cut(label, where, tuple(Condition(str(v.value), _where(path, v)) for v in value.value))
     if isinstance(value, yaml.MappingNode) and value.value:
-        return Cut(label, where, tuple(text for column, interval in value.value for text in _interval(path, label, column, interval)))
+        return Cut(
+            label, where, tuple(Condition(text, _where(path, column)) for column, interval in value.value for text in _interval(path, label, column, interval))
+        )
     if isinstance(value, yaml.MappingNode):
         raise InputError(f"{where}: region {label}", '{"column": [low, high]}', "an empty one", "name at least one column")
     raise InputError(f"{where}: region {label}", "a condition like pt > 400, or {pt: [400, null]}", str(value.value)[:80], "compare a column with a number")

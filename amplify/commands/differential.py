@@ -32,7 +32,9 @@ def differential(directory: Path, json_to: str | None, request: Request, command
     plan = make_plan(request.summary, request.seed)
     cuts = [] if request.regions is None else read_cuts(request.regions)
     with ExitStack() as opened:
-        inputs = open_samples(request, plan, cuts, request.drop_nonfinite and not dry_run, opened)
+        inputs = open_samples(request, plan, cuts, opened)
+        if not dry_run:
+            inputs = inputs._replace(generated=files.counted(inputs.generated), holdout=files.counted(inputs.holdout))
         mapped = view.map_columns(request.map, inputs.names)
         events = load_holdout(inputs.holdout)
         check_weights(inputs.holdout.table.source, events.weight)
@@ -58,7 +60,7 @@ def _found(request: Request, plan: Plan, inputs: Inputs, events: Events, regions
         own = request.regions is not None or request.bins is not None  # bulk and tails look at the ratio of everything
         summaries = streaming.learned_regions(learner, regions, parts.first, parts.teach, parts.test, inputs.learned, own=own)
     panels = view.Panels(inputs.names, events)
-    found = streaming.stream(generated, parts.rows, regions, summaries, panels.add)
+    found = streaming.stream(generated, parts.rows, regions, summaries, panels)
     if summaries[0].summary is not None and not found[0].total.counts.total > 0:
         check_weights(generated.table.source, np.zeros(1))
     n_train, train = _training_events(request, regions, inputs, parts.test)
@@ -114,7 +116,7 @@ def _training_events(request: Request, regions: rg.Regions, inputs: Inputs, test
     if request.train is None:
         return request.n_train * rg.fractions(rg.count(regions, test.x, test.weight), regions.labels).integral, None
     table = files.open_sample(request.train)
-    train = files.select(table, inputs.texts or [table.columns[0]], drop_nonfinite=request.drop_nonfinite)
+    train = files.counted(files.select(table, inputs.texts or [table.columns[0]], drop_nonfinite=request.drop_nonfinite))
     shares = streaming.fractions_in(regions, train).integral
     table.close()
     return request.n_train * shares, train
@@ -168,6 +170,10 @@ def _warnings(
     for name, sample in (("generated", inputs.generated), ("holdout", inputs.holdout)):
         if sample.dropped:
             notes.append(f"{sample.dropped} {name} events have values that are not finite and were left out (--drop-nonfinite)")
+    weights = [s.weight for s in (inputs.generated, inputs.holdout)]
+    if (weights[0] is None) != (weights[1] is None):
+        name = "generated" if weights[0] is None else "holdout"
+        notes.append(f"the {name} sample has no column {request.weight_column}: its events count one each")
     if n_holdout > n_loaded:
         notes.append(f"of the {n_holdout} holdout events {n_loaded} are used, in blocks spread over the file: more are not kept in memory")
     if n_gen < 10 * n_holdout:

@@ -31,12 +31,13 @@ class Training(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """Files of generated events, one per member, the training events of each, the members that failed, and the column of weights in the files."""
+    """Files of generated events, one per member, training events of each, members that failed, the column of weights in the files, and warnings."""
 
     members: tuple[str, ...]
     n_train: int
     failed: list[dict[str, Any]]
     weight_column: str | None
+    notes: list[str]
 
 
 def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | None:
@@ -48,7 +49,7 @@ def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | Non
     members = _number(request.members)
     table = files.open_sample(request.train)
     try:
-        selection = files.select(table, request.columns, request.weight_column, drop_nonfinite=request.drop_nonfinite)
+        selection = files.counted(files.select(table, request.columns, request.weight_column, drop_nonfinite=request.drop_nonfinite))
         if selection.n < 2:
             raise InputError(table.source, "training events", str(selection.n), "give more")
         n_gen = request.n_gen or max(_N_GEN, 10 * selection.n)
@@ -69,7 +70,8 @@ def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | Non
         )  # fmt: skip
     for failure in done.failed:
         say(f"warning: member {failure['member']} failed: {failure['reason']}")
-    return Trained(tuple(map(str, done.files)), len(x), done.failed, done.weight_column)
+    notes = [f"{selection.dropped} training events have values that are not finite and were left out (--drop-nonfinite)"] if selection.dropped else []
+    return Trained(tuple(map(str, done.files)), len(x), done.failed, done.weight_column, notes)
 
 
 def _number(members: Sequence[str]) -> int:

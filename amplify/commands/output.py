@@ -1,6 +1,7 @@
 """What every command leaves behind: OUT/results.json, report.html, table.csv and table.tex; a table on standard error; JSON on standard output if asked for."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,18 +12,32 @@ from amplify.report.results import finite, write_json
 from amplify.report.verdicts import how_many, number, summary_verdict
 
 
-def out_directory(command: str, out: Path | None) -> Path:
+def out_directory(command: str, out: Path | None, json_to: str | None = None) -> Path:
     """OUT, or amplify-runs/<command>-<time>; a directory with results in it is refused, so nothing is overwritten.
 
     Raises:
-        InputError: results are there already, or OUT is a file.
+        InputError: results are there already, OUT is a file, or one of both places cannot be written: hours of work should not end there.
     """
+    if json_to not in (None, "-"):
+        _check_writable(Path(str(json_to)), "--json")
+        if Path(str(json_to)).is_dir():
+            raise InputError("--json", "a file, or - for standard output", "a directory", f"give {Path(str(json_to)) / 'results.json'}")
     directory = out or Path("amplify-runs") / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}"
     if directory.exists() and not directory.is_dir():
         raise InputError(str(directory), "a directory", "a file", "choose another --out")
     if (directory / "results.json").exists():
         raise InputError(str(directory), "a directory without results", "results.json in it", "choose another --out; nothing is overwritten")
+    _check_writable(directory, "--out")
     return directory
+
+
+def _check_writable(path: Path, what: str) -> None:
+    """Whether the nearest directory that exists lets us write."""
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if nearest != path and not nearest.is_dir():
+        raise InputError(what, "a place in a directory", f"{nearest}, which is a file", "choose another")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(what, "a place that may be written", f"no permission for {nearest}", "choose another")
 
 
 def publish(results: dict[str, Any], directory: Path, json_to: str | None) -> None:

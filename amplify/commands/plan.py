@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from amplify.commands.output import say
 from amplify.data import files
+from amplify.report.results import write_json
 from amplify.report.verdicts import number
 
 
@@ -30,8 +32,11 @@ def announce(samples: Sequence[files.Selection], work: Callable[..., Any], regio
     say(f"{regions} region{'s' if regions > 1 else ''}; reading and counting would take about {number(max(seconds, 1))} s. Nothing was written.")
     for line in more:
         say(line)
+    found = {"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds, "notes": list(more)}
     if json_to == "-":
-        print(json.dumps({"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds, "notes": list(more)}))
+        print(json.dumps(found))
+    elif json_to is not None:
+        write_json(Path(json_to), found)
 
 
 def _seconds(sample: files.Selection, work: Callable[..., Any]) -> float:

@@ -1,12 +1,14 @@
 """From files to tallies, region by region: which rows teach a summary, which are tested, and one pass over the generated events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify import regions as rg
+from amplify.commands.view import Panels
 from amplify.data import files
+from amplify.data.parallel import in_order
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import distance_between
 from amplify.report.progress import progress_bar
@@ -16,7 +18,6 @@ from amplify.types import Events
 LOOKED_AT = 400_000  # generated events kept for maps and correlations
 
 Rows = list[tuple[int, int]]  # [start, stop)
-Watch = Callable[[np.ndarray, np.ndarray | None], None]
 
 
 class Region(NamedTuple):
@@ -26,6 +27,15 @@ class Region(NamedTuple):
     threshold: float
     grid: np.ndarray
     holdout: df.Tally
+
+
+class Pieces(NamedTuple):
+    """What a chunk gave: its events, a list of tallies for each region, negative weights, and counts for panels."""
+
+    events: Events
+    tallies: list[list[df.Tally]]
+    negative: int
+    shown: rg.Sums | None
 
 
 class Found(NamedTuple):
@@ -99,37 +109,47 @@ def column_regions(index: int, method: df.Method, regions: rg.Regions, generated
     return [_region(summary, float(threshold[r]), test.take(inside[:, r])) for r in range(count)]
 
 
-def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summaries: Sequence[Region], watch: Watch) -> list[Found]:
-    """Tallies these generated events chunk by chunk; `watch` sees each chunk too."""
+def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summaries: Sequence[Region], panels: Panels) -> list[Found]:
+    """Tallies these generated events chunk by chunk; `panels` count each chunk too."""
+
+    def pieces(first: bool, x: np.ndarray, w: np.ndarray | None) -> Pieces:
+        inside = np.asarray(regions.contains(x))
+        common = summaries[0].summary
+        whole = None if common is None else common(x)
+        tallies: list[list[df.Tally]] = []
+        for r, region in enumerate(summaries):
+            if region.summary is None:
+                tallies.append([])
+                continue
+            within = slice(None) if inside[:, r].all() else inside[:, r]
+            part = Events(x, w).take(within)
+            t = whole[within] if region.summary is common and whole is not None else region.summary(part.x)
+            cuts = _growing(len(t)) if first and r == 0 else [slice(0, len(t))]
+            tallies.append([df.tally(region.grid, t[cut], None if part.weight is None else part.weight[cut], threshold=region.threshold) for cut in cuts])
+        return Pieces(Events(x, w), tallies, 0 if w is None else int((w < 0).sum()), panels.count(x, w))
+
     totals: list[df.Tally | None] = [None] * len(summaries)
     grown: list[tuple[float, float]] = []
     looked: list[Events] = []
-    n, done, due, negative = sum(stop - start for start, stop in rows), 0, 100.0, 0
-    with progress_bar("reading generated events", total=n) as bar:
-        for x, w in (chunk for start, stop in rows for chunk in files.chunks(generated, start=start, stop=stop)):
-            watch(x, w)
-            inside = np.asarray(regions.contains(x))
-            common = summaries[0].summary
-            whole = None if common is None else common(x)
-            for r, region in enumerate(summaries):
-                if region.summary is None:
-                    continue
-                within = slice(None) if inside[:, r].all() else inside[:, r]
-                part = Events(x, w).take(within)
-                t = whole[within] if region.summary is common and whole is not None else region.summary(part.x)
-                for piece in _growing(len(t), due) if r == 0 else [slice(0, len(t))]:
-                    tally = df.tally(region.grid, t[piece], None if part.weight is None else part.weight[piece], threshold=region.threshold)
+    done, due, negative = 0, 100.0, 0
+    chunks = (chunk for start, stop in rows for chunk in files.chunks(generated, start=start, stop=stop))
+    numbered = ((k == 0, *chunk) for k, chunk in enumerate(chunks))
+    with progress_bar("reading generated events", total=sum(stop - start for start, stop in rows)) as bar:
+        for part in in_order(pieces, numbered):
+            for r, tallies in enumerate(part.tallies):
+                for tally in tallies:
                     before = totals[r]
                     total = totals[r] = tally if before is None else before.plus(tally)
                     size = float(total.counts.n_effective) if total.counts.total > 0 else 0.0
                     if r == 0 and size >= due:
-                        grown.append((size, float(distance_between(total.counts, region.holdout.counts))))
+                        grown.append((size, float(distance_between(total.counts, summaries[r].holdout.counts))))
                         due = size * 10**0.25
             if done < LOOKED_AT:
-                looked.append(Events(x, w))
-            negative += 0 if w is None else int((w < 0).sum())
-            done += len(x)
-            bar.advance(len(x))
+                looked.append(part.events)
+            panels.add(part.shown)
+            negative += part.negative
+            done += len(part.events.x)
+            bar.advance(len(part.events.x))
     seen = _joined(looked, len(generated.columns))
     nothing = np.zeros(0)
     return [Found(df.tally(summaries[r].grid, nothing) if total is None else total, grown, seen, negative) for r, total in enumerate(totals)]
@@ -141,10 +161,8 @@ def _region(summary: Summary, threshold: float, tested: Events) -> Region:
     return Region(summary, threshold, grid, df.tally(grid, t, tested.weight, threshold=threshold))
 
 
-def _growing(n: int, due: float) -> list[slice]:
-    """The first chunk in pieces whose ends grow by 10^(1/4) from 100 events; later ones as they are."""
-    if due > 100:
-        return [slice(0, n)]
+def _growing(n: int) -> list[slice]:
+    """A chunk in pieces whose ends grow by 10^(1/4) from 100 events."""
     ends = [end for end in (100 * 10 ** (np.arange(60) / 4)).astype(int) if end < n]
     return [slice(a, b) for a, b in zip([0, *ends], [*ends, n], strict=True)]
 

@@ -73,8 +73,8 @@ class Inputs(NamedTuple):
 
 def check(request: Request) -> None:
     """Refuses settings that make no sense."""
-    if request.n_train < 1:
-        raise InputError("--n-train", "at least 1", str(request.n_train), "give the number of training events of the generator")
+    if not 1 <= request.n_train <= 10**15:
+        raise InputError("--n-train", "1 to 1e15", str(request.n_train)[:30], "give the number of training events of the generator")
     if not 0 < request.fraction < 1:
         raise InputError("--fraction", "between 0 and 1", str(request.fraction), "a third of the holdout for learning is usual")
     if request.cross_fit and request.summary.partition(":")[0] in ("column", "ratio"):
@@ -113,7 +113,7 @@ def make_plan(summary: str, seed: int) -> Plan:
     raise InputError("--summary", "classifier, mlp, trees, column:NAME or ratio:NAME", summary, "choose one of them")
 
 
-def open_samples(request: Request, plan: Plan, cuts: Sequence[Cut], drop: bool, opened: ExitStack) -> Inputs:
+def open_samples(request: Request, plan: Plan, cuts: Sequence[Cut], opened: ExitStack) -> Inputs:
     """Both samples with the same columns: those to look at first, then what the summary needs, then what only cuts need."""
     tables = [files.open_sample(source) for source in (request.generated, request.holdout)]
     for table in tables:
@@ -133,9 +133,9 @@ def open_samples(request: Request, plan: Plan, cuts: Sequence[Cut], drop: bool, 
     extra = [c for c in [*extra, *([plan.column] if plan.column else [])] if c not in names]
     if not names and plan.column is None:
         raise InputError(tables[0].source, "columns to learn from", "none but weight and log_prob", "name them with --columns")
-    texts = wanted + [c for c in columns_of(cuts, list(dict.fromkeys([*names, *tables[0].columns]))) if c not in names]
+    texts = wanted + [c for c in columns_of(cuts, names, tables[0]) if c not in names]
     chosen = list(dict.fromkeys([*texts, *extra]))
-    selections = [files.select(t, chosen, w, drop_nonfinite=drop) for t, w in zip(tables, weights, strict=True)]
+    selections = [files.select(t, chosen, w, drop_nonfinite=request.drop_nonfinite) for t, w in zip(tables, weights, strict=True)]
     learned = [i for i, text in enumerate(chosen) if text in wanted or text in extra]
     return Inputs(selections[0], selections[1], names, texts, slice(None) if len(learned) == len(chosen) else learned)
 
@@ -170,14 +170,14 @@ def refuse_same_events(inputs: Inputs, request: Request, plan: Plan) -> list[str
         """Events in common, in the columns that are looked at or in all that both files have."""
         everything = [c for c in inputs.holdout.table.columns if c in other.columns and c not in unlike] or looked_at
         several = {tuple(c): c for c in (looked_at, everything[:_MOST_COMPARED])}.values()
-        return max(overlap(*(files.select(t, columns)._replace(drop=True) for t in (inputs.holdout.table, other))) for columns in several)
+        return max(overlap(*(files.select(t, columns, drop_nonfinite=True) for t in (inputs.holdout.table, other))) for columns in several)
 
     sources = [{Path(part.source).resolve() for part in s.table.parts} for s in (inputs.generated, inputs.holdout)]  # with the path inside
     same = inputs.holdout.table.n if sources[0] == sources[1] else common(inputs.generated.table)
     if same:
         got = f"{same} events of {inputs.holdout.table.source} that are in {inputs.generated.table.source}"
         raise InputError("--generated and --holdout", "different events", got, "the holdout are true events of their own")
-    notes, copies = [], repeated(files.select(inputs.holdout.table, looked_at))
+    notes, copies = [], repeated(files.select(inputs.holdout.table, looked_at, drop_nonfinite=True))
     if plan.learner is not None and copies > 0.01:
         share = f"{100 * copies:.0f} % of the holdout events have a copy in it"
         notes.append(f"{share}: if they are repeated events, some teach and are tested, and the limit claims too much; use weights instead")

@@ -71,7 +71,8 @@ def make_view(events: Events, names: Sequence[str], *, n_train: int, bins: int |
     size = 0 if named is None else len(named.labels)
     estimated, scans, panels, notes = [np.arange(size)], [], [], []
     for i, name in enumerate(names):
-        x = events.x[:, i]
+        order = np.argsort(events.x[:, i])  # once: sorting what is sorted takes no time
+        x, weight = events.x[order, i], None if events.weight is None else events.weight[order]
         bounds: list[np.ndarray] = []
 
         def add(edges: np.ndarray, bounds: list[np.ndarray] = bounds, offset: int = size) -> np.ndarray:
@@ -85,11 +86,11 @@ def make_view(events: Events, names: Sequence[str], *, n_train: int, bins: int |
             continue
         if named is None:
             if bins is not None:
-                estimated.append(add(rg.equiprobable_edges(x, events.weight, bins, name)))
+                estimated.append(add(rg.equiprobable_edges(x, weight, bins, name)))
             else:
-                estimated += [add(rg.quantile_edges(x, events.weight, BINS)), *(add(tail) for tail in _tails(x, events.weight, n_train))]
+                estimated += [add(rg.quantile_edges(x, weight, BINS)), *(add(tail) for tail in _tails(x, weight, n_train))]
         for k in SCAN:
-            edges = rg.quantile_edges(x, events.weight, k)
+            edges = rg.quantile_edges(x, weight, k)
             if len(edges) == k + 1:
                 scans.append(Scan(name, k, add(edges)))
         panels.append(Panel(name, panel_edges(x), add(panel_edges(x))))
@@ -136,11 +137,13 @@ class Panels:
         self._holdout = rg.count(self._regions, holdout.x, holdout.weight) if self._regions else None
         self._generated: rg.Sums | None = None
 
-    def add(self, x: np.ndarray, weight: np.ndarray | None) -> None:
+    def count(self, x: np.ndarray, weight: np.ndarray | None) -> rg.Sums | None:
         """Counts a chunk of generated events."""
-        if self._regions is not None:
-            part = rg.count(self._regions, x, weight)
-            self._generated = part if self._generated is None else self._generated.plus(part)
+        return None if self._regions is None else rg.count(self._regions, x, weight)
+
+    def add(self, counted: rg.Sums | None) -> None:
+        """Adds what was counted."""
+        self._generated = counted if self._generated is None or counted is None else self._generated.plus(counted)
 
     def finished(self) -> list[dict[str, Any]]:
         """The panels for results.json."""

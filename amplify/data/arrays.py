@@ -1,6 +1,7 @@
 """Readers of .npy, .npz and HDF5. Arrays are never mapped or loaded whole, and pickles are refused before anything of them is read."""
 
 import ast
+import math
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ import numpy as np
 from amplify.data.expressions import listed
 from amplify.data.table import Part, Table, elements, numbers
 from amplify.errors import InputError
+
+_MOST_COLUMNS = 100_000
 
 
 class Stored(NamedTuple):
@@ -28,7 +31,7 @@ def npy(source: str, path: Path, inside: str) -> Table:
         raise InputError(source, "FILE.npy", f"a path {inside} inside", ".npy files hold one array; drop the part after the colon")
     with open(path, "rb") as stream:
         header = _header(stream, source)
-    expected = int(np.prod(header.shape)) * header.dtype.itemsize
+    expected = math.prod(header.shape) * header.dtype.itemsize
     if path.stat().st_size - header.end < expected:
         got = f"{path.stat().st_size - header.end}"
         raise InputError(source, f"{expected} bytes of numbers", got, "the file is truncated, write it again")
@@ -95,6 +98,8 @@ def table_of(source: str, path: Path, arrays: dict[str, Stored], close: Callable
     if len(stored.shape) == 1:
         columns = (name or "x0",)
         return Table(source, columns, (stored.dtype,), stored.shape[0], lambda start, stop, _: [stored.read(start, stop)], _part(source, path, stored), close)
+    if stored.shape[1] > _MOST_COLUMNS:
+        raise InputError(source, f"at most {_MOST_COLUMNS} columns", str(stored.shape[1]), "events are rows: transpose it")
     columns = tuple(f"x{i}" for i in range(stored.shape[1]))
 
     def read(start: int, stop: int, names: Sequence[str]) -> list[np.ndarray]:
@@ -158,18 +163,19 @@ def _header(stream: Any, source: str) -> Header:
     """Reads the head of the format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html."""
     if stream.read(6) != b"\x93NUMPY":
         raise InputError(source, "a file in the .npy format", "other bytes", "write it with numpy.save")
-    major, _ = stream.read(2)
-    code, encoding = {1: ("<H", "latin1"), 2: ("<I", "latin1"), 3: ("<I", "utf8")}[major]
-    length = struct.unpack(code, stream.read(struct.calcsize(code)))[0]
-    if length > 1 << 20:
-        raise InputError(source, "a header below 1 MB", f"{length} bytes", "write it with numpy.save")
-    header = ast.literal_eval(stream.read(length).decode(encoding))
-    dtype, shape = np.lib.format.descr_to_dtype(header["descr"]), tuple(header["shape"])
+    try:
+        major, _ = stream.read(2)
+        code, encoding = {1: ("<H", "latin1"), 2: ("<I", "latin1"), 3: ("<I", "utf8")}[major]
+        length = struct.unpack(code, stream.read(struct.calcsize(code)))[0]
+        header = ast.literal_eval(stream.read(min(length, 1 << 20)).decode(encoding))
+        dtype, shape, fortran = np.lib.format.descr_to_dtype(header["descr"]), tuple(header["shape"]), bool(header["fortran_order"])
+    except Exception:  # whatever a head can hold that is none
+        raise InputError(source, "the head of an .npy file", "something else", "write it again with numpy.save") from None
     if dtype.hasobject:
         raise InputError(source, "numbers", "pickled objects", "they could run code and are refused; store float32 or float64")
     if not shape or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise InputError(source, "shape [event, column]", f"shape {shape}", "store one row per event")
-    return Header(dtype, shape, bool(header["fortran_order"]), stream.tell())
+    return Header(dtype, shape, fortran, stream.tell())
 
 
 class _Member:
@@ -191,7 +197,7 @@ class _Member:
         read = self.stream.readinto(block.view(np.uint8).data) if block.nbytes else 0
         if read != block.nbytes:
             raise InputError(f"{self.path} array {self.name}", f"{block.nbytes} more bytes of numbers", "the end", "the file is truncated, write it again")
-        if offset + block.nbytes >= int(np.prod(self.header.shape)) * self.header.dtype.itemsize:
+        if offset + block.nbytes >= math.prod(self.header.shape) * self.header.dtype.itemsize:
             self.close()
         return block
 
@@ -206,7 +212,7 @@ class _Member:
 def _stored(header: Header, take: Callable[[int, int], np.ndarray]) -> Stored:
     """Rows of an array from `take(offset in bytes, number of items)`, in either order of storage."""
     dtype, shape = header.dtype, header.shape
-    items = int(np.prod(shape[1:]))
+    items = math.prod(shape[1:])
 
     def rows(start: int, stop: int) -> np.ndarray:
         return take(start * items * dtype.itemsize, (stop - start) * items).reshape(stop - start, *shape[1:])

@@ -7,6 +7,8 @@ no text, and nothing else that Python knows.
 
 import ast
 import re
+import unicodedata
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,17 +32,18 @@ Columns = Mapping[str, np.ndarray]
 
 
 class Expression(NamedTuple):
-    """A function of columns. `label` names it, `needs` the columns it is made of; a condition gives booleans."""
+    """A function of columns. `label` names it, `needs` the columns it is made of; a condition gives booleans; a column as it is is `plain`."""
 
     label: str
     needs: tuple[str, ...]
     value: Callable[[Columns], Any]
     condition: bool = False
+    plain: bool = False
 
 
 def column(name: str) -> Expression:
     """The expression that is a column itself."""
-    return Expression(name, (name,), lambda columns: columns[name])
+    return Expression(name, (name,), lambda columns: columns[name], plain=True)
 
 
 def parse(text: str, known: Sequence[str], what: str = "expression") -> Expression:
@@ -62,15 +65,20 @@ def parse(text: str, known: Sequence[str], what: str = "expression") -> Expressi
     if len(text) > _LONGEST:
         raise InputError(what, f"at most {_LONGEST} characters", str(len(text)), "make a column of it")
     quoted: dict[str, str] = {}
+    prefix = "_quoted"
+    while any(prefix in name for name in [*known, text]):
+        prefix += "_"
 
     def stand_in(match: re.Match[str]) -> str:
-        name = f"_quoted_{len(quoted)}_"
+        name = f"{prefix}{len(quoted)}"
         quoted[name] = match.group(1)
         return f" {name} "
 
     try:
-        tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
-        reader = _Reader(set(known), quoted, what, text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on how to write Python
+            tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
+        reader = _Reader(known, quoted, what, text)
         part, condition = reader.read(tree.body)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
@@ -89,8 +97,9 @@ def _quiet(part: Callable[[Columns], Any], columns: Columns) -> Any:
 class _Reader:
     """Turns a syntax tree into a function, node by node; what is not on its lists is refused."""
 
-    def __init__(self, known: set[str], quoted: dict[str, str], what: str, text: str) -> None:
-        self.known, self.quoted, self.what, self.text = known, quoted, what, text
+    def __init__(self, known: Sequence[str], quoted: dict[str, str], what: str, text: str) -> None:
+        self.known = {unicodedata.normalize("NFKC", name): name for name in known} | {name: name for name in known}  # as Python reads names
+        self.quoted, self.what, self.text = quoted, what, text
         self.needs: list[str] = []
 
     def read(self, node: ast.AST) -> tuple[Callable[[Columns], Any], bool]:
@@ -139,13 +148,14 @@ class _Reader:
         if name not in self.known:
             if name in _CONSTANTS:
                 return self.constant(_CONSTANTS[name])
-            raise InputError(self.what, f"one of the columns {listed(sorted(self.known))}", name, "correct the name")
-        self.needs.append(name)
-        return lambda columns: columns[name], False
+            raise InputError(self.what, f"one of the columns {listed(list(self.known.values()))}", name, "correct the name")
+        column = self.known[name]
+        self.needs.append(column)
+        return lambda columns: columns[column], False
 
     def applied(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Callable[[Columns], Any]:
-        """A function of the values of nodes."""
-        parts = [self.read(node)[0] for node in nodes]
+        """A function of the values of nodes; conditions count as 0 and 1, so that (pt1 > 20) + (pt2 > 20) >= 2 counts."""
+        parts = [_number(*self.read(node)) for node in nodes]
         return lambda columns: function(*(part(columns) for part in parts))
 
     def conditions(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Callable[[Columns], Any]:
@@ -170,7 +180,7 @@ class _Reader:
 
     def compared(self, nodes: Sequence[ast.AST], operations: Sequence[Callable[..., Any]]) -> Callable[[Columns], Any]:
         """A chain such as 400 < pt < 600."""
-        parts = [self.read(node)[0] for node in nodes]
+        parts = [_number(*self.read(node)) for node in nodes]
 
         def chain(columns: Columns) -> Any:
             values = [part(columns) for part in parts]
@@ -187,6 +197,10 @@ class _Reader:
         return InputError(
             self.what, "numbers, columns, + - * / **, comparisons, and, or, not, functions", f"{kind} in '{_short(self.text)}'", "nothing else is evaluated"
         )
+
+
+def _number(part: Callable[[Columns], Any], condition: bool) -> Callable[[Columns], Any]:
+    return (lambda columns: np.asarray(part(columns), np.float64)) if condition else part
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from amplify.data import arrays, trees
 from amplify.data.expressions import Expression, listed, parse
 from amplify.data.table import Table, joined, locate
-from amplify.errors import AmplifyError, InputError, MissingExtraError
+from amplify.errors import InputError, MissingExtraError
 from amplify.types import Events
 
 CHUNK = 1 << 18  # rows read at once
@@ -65,11 +65,20 @@ def open_sample(sources: str | Sequence[str]) -> Table:
     try:
         for source in given:
             tables += [open_table(found) for found in _expanded(source)]
+        refuse_twice([part.source for table in tables for part in table.parts], "files of one sample")
         return joined(given[0] if len(given) == 1 else f"{given[0]} and {len(given) - 1} more", tables)
     except BaseException:
         for table in tables:
             table.close()
         raise
+
+
+def refuse_twice(sources: Sequence[str], what: str) -> None:
+    """Refuses a file, or a place in one, that is named twice: its events would count twice."""
+    places = [Path(source).resolve() for source in sources if source != "-"]
+    for source, place in zip(sources, places, strict=False):
+        if places.count(place) > 1:
+            raise InputError(what, "different files", f"{source} named twice", "name it once")
 
 
 def open_table(source: str) -> Table:
@@ -80,8 +89,10 @@ def open_table(source: str) -> Table:
         MissingExtraError: Parquet or ROOT without the packages that read them.
     """
     path, inside = _split(source)
-    if source == "-":
+    if str(path) == "-":
         path = _standard_input()
+    if path.is_fifo():
+        raise InputError(source, "a file", "a pipe", "give - and pipe into standard input")
     if path.is_dir():
         raise InputError(source, "a file", "a directory", f"name the files in it, e.g. '{path / '*.npy'}'")
     if not path.is_file():
@@ -103,7 +114,7 @@ def select(table: Table, columns: Sequence[str] | None = None, weight_column: st
         table: the sample.
         columns: names or expressions.
         weight_column: a name or an expression.
-        drop_nonfinite: leave out events with a value that is not finite, instead of refusing them; reads the sample once to count them.
+        drop_nonfinite: leave out events with a value that is not finite, instead of refusing them; `counted` then says how many.
 
     Raises:
         InputError: a column that the sample does not have, or one that is no column of numbers.
@@ -111,9 +122,10 @@ def select(table: Table, columns: Sequence[str] | None = None, weight_column: st
     weight = None if weight_column is None else _expression(table, weight_column)
     if columns is None and table.refused:
         what = f"{len(table.refused)} that are not, such as {next(iter(table.refused))} ({next(iter(table.refused.values()))})"
-        fix = f"name columns with --columns; flat ones are {listed(table.columns) or 'none'}"
-        raise InputError(table.source, "columns with one number per event", what, fix)
-    names = list(columns) if columns else [name for name in table.columns if name != weight_column]
+        raise InputError(
+            table.source, "columns with one number per event", what, f"name columns with --columns; flat ones are {listed(_flat(table)) or 'none'}"
+        )
+    names = list(columns) if columns else [name for name in table.columns if weight is None or name not in weight.needs]
     chosen = tuple(_expression(table, name) for name in names)
     labels = [column.label for column in chosen]
     if len(set(labels)) < len(labels):
@@ -121,22 +133,35 @@ def select(table: Table, columns: Sequence[str] | None = None, weight_column: st
     for part in chosen:
         if part.condition:
             raise InputError(f"column {part.label}", "a number per event", "a condition", "conditions belong into --regions")
-    selection = Selection(table, chosen, weight, drop_nonfinite)
-    if not drop_nonfinite:
+    return Selection(table, chosen, weight, drop_nonfinite)
+
+
+def counted(selection: Selection) -> Selection:
+    """Counts the rows that are dropped, by reading the sample once; a selection that drops nothing is what it was.
+
+    Raises:
+        InputError: no row is left.
+    """
+    if not selection.drop:
         return selection
-    dropped = table.n - sum(len(block) for block, _ in chunks(selection))
-    if dropped == table.n:
-        raise InputError(table.source, "events with finite values", "none", "repair the columns or leave them out with --columns")
+    dropped = selection.table.n - sum(len(block) for block, _ in chunks(selection))
+    if dropped == selection.table.n:
+        raise InputError(selection.table.source, "events with finite values", "none", "repair the columns or leave them out with --columns")
     return selection._replace(dropped=dropped)
 
 
 def has_column(table: Table, text: str) -> bool:
-    """Whether a column, or an expression of columns, can be read from the sample."""
-    try:
-        _expression(table, text)
-    except AmplifyError:
-        return False
-    return True
+    """Whether a column, or one that an expression needs, is in the sample, be it of numbers or not."""
+    names = {text, *re.findall(r"`([^`]*)`", text), *re.findall(r"[^\W\d]\w*", text)}
+    return any(name in table.columns or name in table.refused for name in names)
+
+
+def refuse_no_numbers(table: Table, text: str, what: str) -> None:
+    """Refuses an expression of columns that are not one number per event, and names flat ones that may serve."""
+    for name in dict.fromkeys([text.strip(), *re.findall(r"`([^`]*)`", text), *re.findall(r"[^\W\d]\w*", text)]):
+        if name in table.refused and name not in table.columns:
+            fix = f"choose among the flat ones of {table.source}: {listed(_flat(table, name.split('_')[0]))}"
+            raise InputError(what, "columns with one number per event", f"{name}, {table.refused[name]}", fix)
 
 
 def chunks(selection: Selection, size: int | None = None, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
@@ -153,7 +178,7 @@ def chunks(selection: Selection, size: int | None = None, *, start: int = 0, sto
         block, weight = _read(selection, first, min(first + size, stop))
         finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
         if not finite and not selection.drop:
-            raise _nonfinite(selection, first)
+            raise _nonfinite(selection)
         if not finite:
             good = _finite_rows(block, weight)
             block, weight = block[good], None if weight is None else weight[good]
@@ -189,12 +214,18 @@ def describe(selection: Selection) -> dict[str, Any]:
     return one | counted | ({"dropped": selection.dropped} if selection.drop else {})
 
 
+def _flat(table: Table, stem: str = "") -> list[str]:
+    """The columns of numbers, those first that belong to the stem of a name, then floating ones."""
+    kinds = dict(zip(table.columns, table.dtypes, strict=True))
+    return sorted(table.columns, key=lambda name: (not stem or stem.lower() not in name.lower(), kinds[name].kind != "f"))
+
+
 def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
     table, columns = selection.table, selection.columns
     wanted = [*columns, *([] if selection.weight is None else [selection.weight])]
     needs = list(dict.fromkeys(name for part in wanted for name in part.needs))
     values = dict(zip(needs, table.read(start, stop, needs), strict=True))
-    single = all(_plain(part) and table.dtype(part.needs[0]) == np.float32 for part in columns)
+    single = all(part.plain and table.dtype(part.needs[0]) == np.float32 for part in columns)
     block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
     for row, part in zip(block, columns, strict=True):
         row[:] = part.value(values)
@@ -207,10 +238,10 @@ def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     return good if weight is None else np.logical_and(good, np.isfinite(weight))
 
 
-def _nonfinite(selection: Selection, first: int) -> InputError:
-    """Counts what is not finite from the chunk that starts at `first` on."""
+def _nonfinite(selection: Selection) -> InputError:
+    """Counts what is not finite in the whole sample, and finds the first."""
     table, events, place = selection.table, 0, ""
-    for start in range(first, table.n, CHUNK):
+    for start in range(0, table.n, CHUNK):
         block, weight = _read(selection, start, min(start + CHUNK, table.n))
         good = _finite_rows(block, weight)
         events += int((~good).sum())
@@ -230,18 +261,12 @@ def _expression(table: Table, text: str) -> Expression:
     if text in table.columns:
         return parse(text, table.columns)
     name, _, formula = text.partition("=") if re.match(r"\s*[A-Za-z_]\w*\s*=(?!=)", text) else ("", "", text)
-    if formula.strip() in table.refused:
-        reason, flat = table.refused[formula.strip()], [c for c in table.columns if c.startswith(formula.split("_")[0])] or table.columns
-        raise InputError(f"column {formula.strip()}", "one number per event", reason, f"choose among the flat ones of {table.source}: {listed(flat)}")
     what = f"column {text}"
+    refuse_no_numbers(table, formula, what)
     if re.fullmatch(r"\s*[A-Za-z_]\w*\s*", formula) and formula.strip() not in table.columns:
         raise InputError(what, f"one of {listed(table.columns)}", f"no such column in {table.source}", "choose another")
     part = parse(formula.strip(), table.columns, what)
     return part._replace(label=name.strip() or text)
-
-
-def _plain(part: Expression) -> bool:
-    return part.needs == (part.label,)
 
 
 def _guarded(source: str, path: Path, action: Callable[[], Any]) -> Any:
@@ -254,8 +279,7 @@ def _guarded(source: str, path: Path, action: Callable[[], Any]) -> Any:
         raise InputError(source, "a file that may be read", "no permission", "check the rights of the file") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else error.__class__.__name__
-        fix = "write it again; pickled objects are refused"
-        raise InputError(source, f"a readable {path.suffix} file", " ".join(reason.split())[:200], fix) from None
+        raise InputError(source, f"a readable {path.suffix} file", " ".join(reason.split())[:200], "write it again") from None
 
 
 def _expanded(source: str) -> list[str]:

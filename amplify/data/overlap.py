@@ -1,7 +1,10 @@
 """Do two files hold the same events? A holdout that the generator was trained on proves nothing."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.stats import binom
 
@@ -9,6 +12,9 @@ from amplify.data.files import Selection, chunks
 
 _KEPT = 2_000_000  # events of a large sample whose repeats are counted
 _FALSE_ALARM = 1e-6
+_BITS = 22
+_BLOCK = 1 << 16  # events marked at once
+_LAST = np.uint64((1 << _BITS) - 1)
 _ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # mixing constants of splitmix64
 
 
@@ -25,9 +31,12 @@ def overlap(few: Selection, many: Selection) -> int:
     marks = np.concatenate(list(_marks(few)))
     known, counts = np.unique(marks, return_counts=True)
     seen, pairs, kept, n = np.zeros(len(known), bool), 0, [], 0
+    likely = np.zeros(1 << _BITS, bool)  # by the last bits: most events need no search
+    likely[known & _LAST] = True
     for part in _marks(many):
-        place = np.minimum(np.searchsorted(known, part), len(known) - 1)
-        equal = place[known[place] == part]
+        some = part[likely[part & _LAST]]
+        place = np.minimum(np.searchsorted(known, some), len(known) - 1)
+        equal = place[known[place] == some]
         seen[equal] = True
         pairs += int(counts[equal].sum())
         if n < _KEPT:
@@ -56,10 +65,23 @@ def _repeats(marks: np.ndarray) -> tuple[float, float]:
 def _marks(selection: Selection) -> Iterator[np.ndarray]:
     """One 64-bit number per event, the same for the same columns in single precision."""
     for block, _ in chunks(selection):
-        values = np.ascontiguousarray(block, np.float32) + np.float32(0)  # -0 becomes 0
-        mark = np.zeros(len(values), np.uint64)
-        for column in values.T:
-            mark = (mark ^ np.ascontiguousarray(column).view(np.uint32)) * np.uint64(_ODD[0])
-            mark = (mark ^ (mark >> np.uint64(30))) * np.uint64(_ODD[1])
-            mark = (mark ^ (mark >> np.uint64(27))) * np.uint64(_ODD[2])
-        yield mark
+        columns = np.asarray(block.T, np.float32)
+        found = np.empty(len(block), np.uint64)
+        with jax.enable_x64(True):
+            for start in range(0, len(block), _BLOCK):
+                part = columns[:, start : start + _BLOCK]
+                padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
+                found[start : start + _BLOCK] = np.asarray(_mixed(padded))[: part.shape[1]]
+        yield found
+
+
+@jax.jit
+def _mixed(columns: Any) -> Any:
+    """Values [column, n] in single precision to one 64-bit number each [n]."""
+    mark = jnp.zeros(columns.shape[1], jnp.uint64)
+    for column in columns:
+        bits = jax.lax.bitcast_convert_type(jnp.where(column == 0, jnp.float32(0), column), jnp.uint32).astype(jnp.uint64)  # -0 becomes 0
+        mark = (mark ^ bits) * jnp.uint64(_ODD[0])
+        mark = (mark ^ (mark >> 30)) * jnp.uint64(_ODD[1])
+        mark = (mark ^ (mark >> 27)) * jnp.uint64(_ODD[2])
+    return mark

@@ -59,8 +59,8 @@ def joined(source: str, tables: Sequence[Table]) -> Table:
     if len(tables) == 1:
         return first
     for table in tables[1:]:
-        if table.columns != first.columns:
-            differ = sorted(set(table.columns) ^ set(first.columns)) or list(table.columns)
+        differ = sorted(set(table.columns) ^ set(first.columns))
+        if differ:
             raise InputError(table.source, f"the columns of {first.source}", f"a difference in {listed(differ)}", "files of one sample are alike")
     ends = np.cumsum([table.n for table in tables])
 
@@ -77,7 +77,7 @@ def joined(source: str, tables: Sequence[Table]) -> Table:
             table.close()
 
     # a file in single and another in double precision are read in double
-    dtypes = tuple(np.result_type(*kinds) for kinds in zip(*(table.dtypes for table in tables), strict=True))
+    dtypes = tuple(np.result_type(*(table.dtype(name) for table in tables)) for name in first.columns)
     return Table(source, first.columns, dtypes, int(ends[-1]), read, tuple(p for t in tables for p in t.parts), close, first.refused)
 
 

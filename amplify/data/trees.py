@@ -23,7 +23,7 @@ def parquet(source: str, path: Path, inside: str) -> Table:
         raise _missing("Parquet", "pyarrow") from None
     if inside:
         raise InputError(source, "FILE.parquet", f"a path {inside} inside", ".parquet files hold one table; drop the part after the colon")
-    file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
     places: dict[str, tuple[str, int | None]] = {}
     dtypes, refused = [], {}
     for field in file.schema_arrow:
@@ -66,7 +66,7 @@ class _ParquetRows:
         if fields != self.fields or start < self.place or self.starts[group] > self.place:
             self.fields, self.place, self.left = fields, int(self.starts[group]), None
             groups = list(range(group, len(self.starts) - 1))
-            self.batches = self.file.iter_batches(batch_size=_BATCH, row_groups=groups, columns=fields, use_threads=False)
+            self.batches = self.file.iter_batches(batch_size=_BATCH, row_groups=groups, columns=fields)
         pieces = []
         while self.place < stop:
             batch = self.left if self.left is not None else next(self.batches)

@@ -109,24 +109,29 @@ def pooled_amplification(
         n_gen: as for `averaging_amplification`.
         level: confidence level of the interval.
     """
-    integral, noise_n = _checked(integral, n_train, n_gen, level)
-    members, count = integral.shape
-    mean = integral.mean(axis=0)
-    binomial, noise = (mean * (1 - mean)).sum(), (integral * (1 - integral) / noise_n).mean(axis=0).sum()
-    deviation = integral - mean[None]
-    total = (deviation**2).sum() / (members - 1)
+    # in NumPy: it is asked for many shapes, and compiling each would take longer than everything else
+    share, noise_n = (np.asarray(part, float) for part in _checked(integral, n_train, n_gen, level))
+    members, count = share.shape
+    mean = share.mean(axis=0)
+    binomial, noise = float((mean * (1 - mean)).sum()), float((share * (1 - share) / noise_n).mean(axis=0).sum())
+    deviation = share - mean
+    total = float((deviation**2).sum() / (members - 1))
     degrees = float(members - 1)
-    if members >= _MEMBERS_FOR_COVARIANCE:
+    if members >= _MEMBERS_FOR_COVARIANCE and total > 0:
         squares = ((deviation @ deviation.T / (members - 1)) ** 2).sum()  # trace of the squared covariance, too large by the members' own scatter
         squares = (members - 1) ** 2 / ((members - 2) * (members + 1)) * (squares - total**2 / (members - 1))
         # members that move less than others by chance look less correlated too, hence the second term, chosen for coverage
-        degrees *= float(jnp.clip(1 / (jnp.maximum(squares, 0.0) / total**2 + 1 / (_SHRINK * (members - 1))), 1, max(count - 1, 1)))
+        degrees *= float(np.clip(1 / (max(squares, 0.0) / total**2 + 1 / (_SHRINK * (members - 1))), 1, max(count - 1, 1)))
     low_quantile, high_quantile = chi2.ppf([(1 - level) / 2, (1 + level) / 2], degrees)
-    variance = Interval(total - noise, degrees * total / high_quantile - noise, degrees * total / low_quantile - noise)
+    smallest, largest = degrees * total / high_quantile - noise, degrees * total / low_quantile - noise
     few = min(float(mean.min()), float(1 - mean.max())) * min(n_train, float(noise_n.min())) < MIN_EVENTS
-    status = Status.RESOLVED if variance.low > 0 else Status.LOWER_LIMIT if variance.value > 0 else Status.UNRESOLVED
-    factor = Interval(*(n / n_train for n in _equivalent(binomial, variance)))
-    return factor, Status.UNRESOLVED if few else status
+    status = Status.RESOLVED if smallest > 0 else Status.LOWER_LIMIT if total > noise else Status.UNRESOLVED
+    n_equiv = (
+        binomial / (total - noise) if total > noise else np.nan,
+        binomial / largest if largest > 0 else 0.0,
+        binomial / smallest if smallest > 0 else np.inf,
+    )
+    return Interval(*(np.asarray(n / n_train) for n in n_equiv)), Status.UNRESOLVED if few else status  # pyright: ignore[reportArgumentType]
 
 
 def _equivalent(binomial: Array, variance: Interval) -> Interval:

@@ -4,9 +4,13 @@ Polynomials spread a local difference over all of space and lose most of it at t
 A model with one bump is constant elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from amplify.summaries.least_squares import FOLDS, Family, Models, Teaching, fold_means
+from amplify.summaries.least_squares import FOLDS, Family, Models, Teaching, fold_means, streamed
 
 _RIDGE = 1e-3
 
@@ -31,10 +35,10 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
             return ((x - centre) / width).astype(np.float32)
 
         sites = scaled(np.concatenate([teaching.true[:centres], gen[:centres]]))
-        phi_gen = np.concatenate([_bump(scaled(gen), sites, w) for w in widths], axis=1)
+        phi_gen = _bump(scaled(gen), sites, widths)
         mean = share @ phi_gen
         phi_gen -= mean.astype(np.float32)
-        phi_true = np.concatenate([_bump(scaled(teaching.true), sites, w) for w in widths], axis=1) - mean
+        phi_true = _bump(scaled(teaching.true), sites, widths) - mean
         size = share @ phi_gen**2 + _RIDGE
 
         def greedy(d: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
@@ -59,20 +63,35 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
         used = steps[-1][0]
         coefficients = np.zeros((most, most))
         for step, (chosen, a) in enumerate(steps):
-            for j, value in zip(chosen, a, strict=True):
-                coefficients[step, used.index(j)] = value
+            for j, height in zip(chosen, a, strict=True):
+                coefficients[step, used.index(j)] = height
         where, which = np.array(used) % len(sites), np.array(used) // len(sites)
 
         def features(x: np.ndarray) -> np.ndarray:
             z = scaled(x)
-            return np.concatenate([_bump(z, sites[[i]], widths[w]) for i, w in zip(where, which, strict=True)], axis=1) - mean[used]
+            return np.concatenate([_bump(z, sites[[i]], (widths[w],)) for i, w in zip(where, which, strict=True)], axis=1) - mean[used]
 
-        return Models(features, coefficients, loss, penalty * np.arange(1, most + 1))
+        def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+            return streamed(_bumps, x, centre, width, sites[where], np.asarray(widths)[which], a) - mean[used] @ a
+
+        return Models(features, coefficients, loss, penalty * np.arange(1, most + 1), value)
 
     return family
 
 
-def _bump(z: np.ndarray, sites: np.ndarray, width: float) -> np.ndarray:
-    """Gaussian bumps of the events z [n, dim] around the sites [n, site], single precision."""
+@jax.jit
+def _bumps(x: Any, centre: Any, width: Any, sites: Any, widths: Any, a: Any) -> Any:
+    """Sum of a_k times bumps around sites [k, dim] of the columns x [dim, n]."""
+    z = ((x - centre[:, None]) / width[:, None]).astype(jnp.float32)
+    parts = []
+    for k in range(len(sites)):
+        apart = sum((z[i] - sites[k, i]) ** 2 for i in range(len(z)))
+        parts.append(a[k] * jnp.exp(apart / (-2 * widths[k] ** 2).astype(jnp.float32)))
+    return sum(parts)
+
+
+def _bump(z: np.ndarray, sites: np.ndarray, widths: tuple[float, ...]) -> np.ndarray:
+    """Gaussian bumps of each width of the events z [n, dim] around the sites [n, width * site], single precision."""
     apart = (z**2).sum(axis=1)[:, None] + (sites**2).sum(axis=1)[None] - 2 * z @ sites.T
-    return np.exp(np.maximum(apart, 0.0) / np.float32(-2 * width**2))
+    np.maximum(apart, 0.0, out=apart)
+    return np.concatenate([np.exp(apart / np.float32(-2 * width**2)) for width in widths], axis=1)

@@ -6,8 +6,9 @@ Families of models offer solutions with their cross-validated loss; all of them 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -31,16 +32,19 @@ class Models(NamedTuple):
         coefficients: of r - 1 [model, feature].
         loss: cross-validated E_gen[(r - 1)^2] / 2 - E_true[r - 1] [model].
         penalty: subtracted from the logarithm of a model's weight [model].
+        value: (inputs, coefficients [feature]) -> phi a [n] without the table of features, which is faster where events stream; None for none.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
     coefficients: np.ndarray
     loss: np.ndarray
     penalty: np.ndarray
+    value: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 Family = Callable[[Teaching], Models]
 FOLDS = 5
+_BLOCK = 1 << 16  # events evaluated at once
 
 
 def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = None, *, temper: float = 0.3, most_gen: int = 100_000) -> Learner:
@@ -61,15 +65,26 @@ def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = N
         best = min(offer.loss.min() for offer in offers)
         weights = [np.exp(-temper * n * (offer.loss - best) - offer.penalty) for offer in offers]
         total = sum(w.sum() for w in weights)
-        averaged = [(offer.features, w @ offer.coefficients / total) for offer, w in zip(offers, weights, strict=True)]
+        averaged = [(offer, w @ offer.coefficients / total) for offer, w in zip(offers, weights, strict=True)]
 
         def summary(x: np.ndarray) -> np.ndarray:
-            blocks = (inputs(x[start : start + 65536], log_prob) for start in range(0, len(x), 65536))
-            return np.concatenate([-sum(features(b) @ a for features, a in averaged) for b in blocks] or [np.zeros(0)])
+            seen = inputs(x, log_prob)
+            return -sum((offer.features(seen) @ a if offer.value is None else offer.value(seen, a) for offer, a in averaged), np.zeros(len(seen)))
 
         return summary
 
     return learn
+
+
+def streamed(function: Callable[..., Any], x: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
+    """A jitted function of (columns [dim, block], arguments) -> [block] in double precision, for events x [n, dim], in blocks of one size: it compiles once."""
+    found = np.empty(len(x))
+    with jax.enable_x64(True):
+        for start in range(0, len(x), _BLOCK):
+            part = x[start : start + _BLOCK].T
+            padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
+            found[start : start + _BLOCK] = np.asarray(function(padded, *arguments))[: part.shape[1]]
+    return found
 
 
 def fold_means(phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:

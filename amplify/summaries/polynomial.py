@@ -1,14 +1,18 @@
 """Chebyshev polynomials of the standardised events: the family of ratios that sees smooth differences early (method.md section 3)."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations_with_replacement
 from math import comb
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from amplify.summaries.least_squares import Family, Models, Teaching, fold_means
+from amplify.summaries.least_squares import Family, Models, Teaching, fold_means, streamed
 
 PENALTIES = tuple(10.0 ** np.arange(-7, 1.01, 0.5))
+_BLOCK = 1 << 13  # events whose polynomials stay in the cache
 
 
 def polynomials(
@@ -54,7 +58,12 @@ def polynomials(
             solution[:, used] = (d[used] @ axes / penalised) @ axes.T  # lower degrees are a part of the highest basis
             solutions.append(solution)
         loss = np.concatenate(losses)
-        return Models(lambda x: raw(x) - mean, np.concatenate(solutions), loss, np.full(len(loss), np.log(len(loss))))
+        polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
+
+        def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+            return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
+
+        return Models(lambda x: raw(x) - mean, np.concatenate(solutions), loss, np.full(len(loss), np.log(len(loss))), value)
 
     return family
 
@@ -70,13 +79,41 @@ def _terms(dim: int, degrees: tuple[int, ...], most: int) -> np.ndarray:
 
 
 def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Products of Chebyshev polynomials T_k(u_i) [n, term]."""
-    single = np.ones((powers.max() + 1, *u.shape))
-    single[1] = u
-    for k in range(2, len(single)):
-        single[k] = 2 * u * single[k - 1] - single[k - 2]
-    result = single[powers[:, 0], :, 0]
-    for i in range(1, u.shape[1]):
-        moved = powers[:, i] > 0
-        result[moved] *= single[powers[moved, i], :, i]
+    """Products of Chebyshev polynomials T_k(u_i) [n, term]: each is one of a lower degree, which stands before it, times a polynomial of its last column."""
+    rows = [tuple(row) for row in powers.tolist()]
+    place = {row: k for k, row in enumerate(rows)}
+    last = [max(i for i, power in enumerate(row) if power) for row in rows]
+    parents = [place.get(tuple(0 if i == end else power for i, power in enumerate(row))) for row, end in zip(rows, last, strict=True)]
+    result = np.empty((len(rows), len(u)))
+    for start in range(0, len(u), _BLOCK):
+        part, columns = result[:, start : start + _BLOCK], np.ascontiguousarray(u[start : start + _BLOCK].T)
+        single = [np.ones_like(columns), columns]
+        for _ in range(2, powers.max() + 1):
+            single.append(2 * columns * single[-1] - single[-2])
+        for k, (row, end, parent) in enumerate(zip(rows, last, parents, strict=True)):
+            factor = single[row[end]][end]
+            part[k] = factor if parent is None else part[parent] * factor
     return result.T
+
+
+@partial(jax.jit, static_argnums=0)
+def _polynomial(powers: tuple[tuple[int, ...], ...], x: Any, centre: Any, scale: Any, a: Any) -> Any:
+    """Sum of a_k times the products of Chebyshev polynomials of the columns x [dim, n]; one fused loop over events, 20 ns each for 125 terms."""
+    u = jnp.clip((x - centre[:, None]) / scale[:, None], -1, 1)
+    single = []
+    for column in u:
+        values = [jnp.ones_like(column), column]
+        for _ in range(2, max(map(max, powers)) + 1):
+            values.append(2 * column * values[-1] - values[-2])
+        single.append(values)
+    return _nested(list(enumerate(powers)), single, a, 0)
+
+
+def _nested(terms: list[tuple[int, tuple[int, ...]]], single: list[list[Any]], a: Any, column: int) -> Any:
+    """The terms, grouped by the power of this column, then of the next: few multiplications."""
+    if column == len(single):
+        return a[terms[0][0]]
+    groups: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+    for term in terms:
+        groups.setdefault(term[1][column], []).append(term)
+    return sum(_nested(group, single, a, column + 1) * single[column][power] for power, group in groups.items())
