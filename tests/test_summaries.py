@@ -102,6 +102,8 @@ def test_least_squares_is_the_ridge_solution():
     held, kept = fold_means(phi_true, share_true)
     np.testing.assert_allclose(held[1], phi_true[1::5].mean(axis=0))
     np.testing.assert_allclose(kept[1], np.delete(phi_true, np.s_[1::5], axis=0).mean(axis=0))
+    a = rng.normal(size=5)
+    np.testing.assert_allclose(models.value(gen, a), phi_gen @ a, atol=1e-12)
     losses = []
     for k in range(5):
         a = np.linalg.solve(phi_gen.T @ phi_gen / 500 + 0.1 * np.eye(5), kept[k])

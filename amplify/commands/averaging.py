@@ -114,7 +114,7 @@ def _check(request: Request) -> None:
         fix = "train again on bootstrap samples of the training events"
         raise NeedsMembersError("--members", "at least 2 files, better 8 or more", str(len(request.members)), fix)
     if not 1 <= request.n_train <= MOST_EVENTS:
-        raise InputError("--n-train", f"1 to {MOST_EVENTS:.0e}", str(request.n_train)[:30], "give the number of training events of one member")
+        raise InputError("--n-train", f"at least 1, at most {MOST_EVENTS:.0e}", str(request.n_train)[:30], "give the number of training events of one member")
     if request.bins is not None and request.regions is not None:
         raise InputError("--bins and --regions", "one of them", "both", "drop one")
     if not 0 < request.level < 1:
@@ -244,7 +244,7 @@ def _mapped(grid: view.Map, full: np.ndarray, found: AveragingEstimate) -> dict[
 def _warnings(samples: Sequence[files.Selection], counted: Sequence[Counted], holdout: Counted | None, failed: Sequence[dict[str, Any]] | None) -> list[str]:
     notes = []
     if holdout is not None and samples[0].weight is not None and samples[-1].weight is None:
-        notes.append(f"the holdout has no column {samples[0].weight.label}: its events count one each")
+        notes.append(f"{samples[-1].table.source} has no weight column {samples[0].weight.label}: its events count one each")
     every = list(counted) if holdout is None else [*counted, holdout]
     for sample, part in zip(samples, every, strict=True):
         if part.negative:

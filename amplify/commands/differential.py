@@ -81,7 +81,7 @@ def _found(request: Request, plan: Plan, inputs: Inputs, events: Events, regions
     results["panels"] = panels.finished()
     negative = {name: 0 if part.weight is None else int((part.weight < 0).sum()) for name, part in (("holdout", events), ("generated", parts.first))}
     negative["generated"] += found[0].negative
-    return results | {"warnings": _warnings(plan, request, summaries[0], parts.test, found[0], inputs, negative, len(events.x))}
+    return results | {"warnings": _warnings(plan, request, summaries[0], parts.test, found[0], inputs, train, negative, len(events.x))}
 
 
 class Parts(NamedTuple):
@@ -164,16 +164,23 @@ def _sensitivities(learner: Learner, first: Events, n_teach: int, estimate: Diff
 
 
 def _warnings(
-    plan: Plan, request: Request, whole: streaming.Region, test: Events, found: streaming.Found, inputs: Inputs, negative: dict[str, int], n_loaded: int
+    plan: Plan,
+    request: Request,
+    whole: streaming.Region,
+    test: Events,
+    found: streaming.Found,
+    inputs: Inputs,
+    train: files.Selection | None,
+    negative: dict[str, int],
+    n_loaded: int,
 ) -> list[str]:
     notes, n_gen, n_holdout = [], inputs.generated.n, inputs.holdout.n
-    for name, sample in (("generated", inputs.generated), ("holdout", inputs.holdout)):
-        if sample.dropped:
+    for name, sample in (("generated", inputs.generated), ("holdout", inputs.holdout), ("training", train)):
+        if sample is not None and sample.dropped:
             notes.append(f"{sample.dropped} {name} events have values that are not finite and were left out (--drop-nonfinite)")
-    weights = [s.weight for s in (inputs.generated, inputs.holdout)]
-    if (weights[0] is None) != (weights[1] is None):
-        name = "generated" if weights[0] is None else "holdout"
-        notes.append(f"the {name} sample has no column {request.weight_column}: its events count one each")
+    for sample in (inputs.generated, inputs.holdout):
+        if request.weight_column and sample.weight is None:
+            notes.append(f"{sample.table.source} has no weight column {request.weight_column}: its events count one each")
     if n_holdout > n_loaded:
         notes.append(f"of the {n_holdout} holdout events {n_loaded} are used, in blocks spread over the file: more are not kept in memory")
     if n_gen < 10 * n_holdout:

@@ -74,7 +74,7 @@ class Inputs(NamedTuple):
 def check(request: Request) -> None:
     """Refuses settings that make no sense."""
     if not 1 <= request.n_train <= 10**15:
-        raise InputError("--n-train", "1 to 1e15", str(request.n_train)[:30], "give the number of training events of the generator")
+        raise InputError("--n-train", "at least 1, at most 1e15", str(request.n_train)[:30], "give the number of training events of the generator")
     if not 0 < request.fraction < 1:
         raise InputError("--fraction", "between 0 and 1", str(request.fraction), "a third of the holdout for learning is usual")
     if request.cross_fit and request.summary.partition(":")[0] in ("column", "ratio"):

@@ -169,7 +169,7 @@ def _header(stream: Any, source: str) -> Header:
         length = struct.unpack(code, stream.read(struct.calcsize(code)))[0]
         header = ast.literal_eval(stream.read(min(length, 1 << 20)).decode(encoding))
         dtype, shape, fortran = np.lib.format.descr_to_dtype(header["descr"]), tuple(header["shape"]), bool(header["fortran_order"])
-    except Exception:  # whatever a head can hold that is none
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError, struct.error):
         raise InputError(source, "the head of an .npy file", "something else", "write it again with numpy.save") from None
     if dtype.hasobject:
         raise InputError(source, "numbers", "pickled objects", "they could run code and are refused; store float32 or float64")
