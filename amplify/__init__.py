@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amplify.errors import AmplifyError
-    from amplify.estimators.averaging import averaging_amplification
+    from amplify.estimators.averaging import averaging_amplification, pooled_amplification
     from amplify.estimators.differential import differential_amplification
     from amplify.estimators.learned import learned_amplification
     from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
     from amplify.members.ensemble import fit_ensemble
+    from amplify.members.external import external_members
     from amplify.members.fit import FitConfig, fit
     from amplify.regions import Regions, count, fractions
-    from amplify.sampling import member_integrals, sample_members
+    from amplify.sampling import member_integrals, sample_integrals, sample_members
     from amplify.summaries import exact_ratio
     from amplify.summaries.default import learned_ratio
     from amplify.types import AveragingEstimate, DifferentialEstimate, Events, Generator, Holdout, Samples, Status
@@ -30,14 +31,17 @@ _HOMES = {
     "FitConfig": "members.fit",
     "fit": "members.fit",
     "fit_ensemble": "members.ensemble",
+    "external_members": "members.external",
     "Samples": "types",
     "sample_members": "sampling",
     "member_integrals": "sampling",
+    "sample_integrals": "sampling",
     "Regions": "regions",
     "count": "regions",
     "fractions": "regions",
     "Holdout": "types",
     "averaging_amplification": "estimators.averaging",
+    "pooled_amplification": "estimators.averaging",
     "AveragingEstimate": "types",
     "Events": "types",
     "exact_ratio": "summaries",
@@ -49,9 +53,10 @@ _HOMES = {
     "AmplifyError": "errors",
 }
 __all__ = [
-    "AmplifyError", "AveragingEstimate", "DifferentialEstimate", "Events", "FitConfig", "FlowConfig", "Generator", "Holdout", "Regions", "Samples", "Status",
-    "averaging_amplification", "coordinates", "count", "coupling_flow", "differential_amplification", "exact_ratio", "fit", "fit_ensemble", "fitted_gaussian",
-    "fractions", "learned_amplification", "learned_ratio", "member_integrals", "sample_members",
+    "AmplifyError", "AveragingEstimate", "DifferentialEstimate", "Events", "FitConfig", "FlowConfig", "Generator", "Holdout", "Regions", "Samples",
+    "Status", "averaging_amplification", "coordinates", "count", "coupling_flow", "differential_amplification", "exact_ratio", "external_members",
+    "fit", "fit_ensemble", "fitted_gaussian", "fractions", "learned_amplification", "learned_ratio", "member_integrals", "pooled_amplification",
+    "sample_integrals", "sample_members",
 ]  # fmt: skip
 
 

@@ -15,17 +15,20 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.stats import qmc
 
 from amplify.errors import InputError
-from amplify.regions import Regions
+from amplify.regions import Regions, count, fractions
 from amplify.types import Generator, Params, Samples
 
 _CHUNK = 1 << 15  # events generated at once: the activations of a small flow stay in the cache
 
 
 class Integrals(NamedTuple):
-    """Fraction of each member's generated events in each region [member, region]; `n_gen` is None where Sobol latents leave no noise to subtract."""
+    """Fraction of each member's generated events in each region [member, region].
+
+    `n_gen` is None where Sobol latents leave no noise to subtract, and [member, region] where events have weights.
+    """
 
     integral: np.ndarray
-    n_gen: int | None
+    n_gen: int | np.ndarray | None
 
 
 def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: int, *, sobol: bool = False) -> Samples:
@@ -82,6 +85,19 @@ def member_integrals(
         if progress is not None:
             progress(sum(blocks), members * n)
     return Integrals(counts / n, None if sobol else n)
+
+
+def sample_integrals(samples: Samples, regions: Regions) -> Integrals:
+    """Fractions of events that are there already, for `averaging_amplification`.
+
+    Args:
+        samples: x [member, event, dim], and weights [member, event] or None, e.g. of `external_members`.
+        regions: of the events.
+    """
+    weights = [None] * len(samples.x) if samples.weight is None else [np.asarray(w) for w in samples.weight]
+    found = [fractions(count(regions, np.asarray(x), w)) for x, w in zip(samples.x, weights, strict=True)]
+    integral = np.stack([f.integral for f in found])
+    return Integrals(integral, samples.x.shape[1] if samples.weight is None else np.stack([f.n_effective for f in found]))
 
 
 def _check(n: int, sobol: bool) -> None:

@@ -83,7 +83,7 @@ def demo(directory: Path, seed: int, json_to: str | None, settings: DemoSettings
         one = jax.tree.map(lambda leaf: leaf[0], independent)
         tested, distance, part = _differential(key_test, generator, one, truth, settings, seed)
     results = environment("amplify demo", seed, settings._asdict())
-    results["estimates"] = [*averaging_records(estimate, regions.labels, members=settings.members, n_train=settings.n_train, n_gen=generated.n_gen), *tested]
+    results["estimates"] = [*averaging_records(estimate, regions.labels, members=settings.members, n_train=settings.n_train, n_gen=settings.n_gen), *tested]
     results["differential"] = part
     factor = integral * (1 - integral) / settings.n_train / actual
     results["truth"] = {

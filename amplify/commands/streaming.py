@@ -122,10 +122,10 @@ def stream(generated: files.Selection, rows: Rows, regions: rg.Regions, summarie
                 tallies.append([])
                 continue
             within = slice(None) if inside[:, r].all() else inside[:, r]
-            part = Events(x, w).take(within)
-            t = whole[within] if region.summary is common and whole is not None else region.summary(part.x)
+            t = whole[within] if region.summary is common and whole is not None else region.summary(x[within])
+            weight = None if w is None else w[within]
             cuts = _growing(len(t)) if first and r == 0 else [slice(0, len(t))]
-            tallies.append([df.tally(region.grid, t[cut], None if part.weight is None else part.weight[cut], threshold=region.threshold) for cut in cuts])
+            tallies.append([df.tally(region.grid, t[cut], None if weight is None else weight[cut], threshold=region.threshold) for cut in cuts])
         return Pieces(Events(x, w), tallies, 0 if w is None else int((w < 0).sum()), panels.count(x, w))
 
     totals: list[df.Tally | None] = [None] * len(summaries)

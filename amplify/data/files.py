@@ -20,6 +20,7 @@ import numpy as np
 
 from amplify.data import arrays, trees
 from amplify.data.expressions import Expression, listed, parse
+from amplify.data.parallel import in_order
 from amplify.data.table import Table, joined, locate
 from amplify.errors import InputError, MissingExtraError
 from amplify.types import Events
@@ -208,7 +209,8 @@ def spread(selection: Selection, limit: int, blocks: int = 64) -> Events:
 def describe(selection: Selection) -> dict[str, Any]:
     """What results.json says of an input."""
     parts = selection.table.parts
-    files = [{"path": part.source, "sha256": _digest(part.path), "events": part.n} for part in parts]
+    digests = in_order(_digest, [(part.path,) for part in parts])
+    files = [{"path": part.source, "sha256": digest, "events": part.n} for part, digest in zip(parts, digests, strict=True)]
     one = {"path": selection.table.source, "sha256": files[0]["sha256"]} if len(files) == 1 else {"path": selection.table.source, "files": files}
     counted = {"events": selection.n, "columns": selection.names, "weighted": selection.weight is not None}
     return one | counted | ({"dropped": selection.dropped} if selection.drop else {})

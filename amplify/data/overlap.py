@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import binom
 
 from amplify.data.files import Selection, chunks
+from amplify.data.parallel import in_order
 
 _KEPT = 2_000_000  # events of a large sample whose repeats are counted
 _FALSE_ALARM = 1e-6
@@ -64,15 +65,18 @@ def _repeats(marks: np.ndarray) -> tuple[float, float]:
 
 def _marks(selection: Selection) -> Iterator[np.ndarray]:
     """One 64-bit number per event, the same for the same columns in single precision."""
-    for block, _ in chunks(selection):
-        columns = np.asarray(block.T, np.float32)
-        found = np.empty(len(block), np.uint64)
-        with jax.enable_x64(True):
-            for start in range(0, len(block), _BLOCK):
-                part = columns[:, start : start + _BLOCK]
-                padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
-                found[start : start + _BLOCK] = np.asarray(_mixed(padded))[: part.shape[1]]
-        yield found
+    return in_order(_marked, chunks(selection))
+
+
+def _marked(block: np.ndarray, _: np.ndarray | None) -> np.ndarray:
+    columns = np.asarray(block.T, np.float32)
+    found = np.empty(len(block), np.uint64)
+    with jax.enable_x64(True):
+        for start in range(0, len(block), _BLOCK):
+            part = columns[:, start : start + _BLOCK]
+            padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
+            found[start : start + _BLOCK] = np.asarray(_mixed(padded))[: part.shape[1]]
+    return found
 
 
 @jax.jit

@@ -38,7 +38,8 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
         phi_gen = _bump(scaled(gen), sites, widths)
         mean = share @ phi_gen
         phi_gen -= mean.astype(np.float32)
-        phi_true = _bump(scaled(teaching.true), sites, widths) - mean
+        phi_true = _bump(scaled(teaching.true), sites, widths)
+        phi_true -= mean.astype(np.float32)
         size = share @ phi_gen**2 + _RIDGE
 
         def greedy(d: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
@@ -59,7 +60,7 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
         for k in range(FOLDS):
             for step, (chosen, a) in enumerate(greedy(kept[k])):
                 loss[step] += (0.5 * share @ (phi_gen[:, chosen] @ a) ** 2 - held[k, chosen] @ a) / FOLDS
-        steps = greedy(teaching.share_true @ phi_true)
+        steps = greedy(teaching.share_true.astype(np.float32) @ phi_true)
         used = steps[-1][0]
         coefficients = np.zeros((most, most))
         for step, (chosen, a) in enumerate(steps):

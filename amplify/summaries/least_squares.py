@@ -90,7 +90,7 @@ def streamed(function: Callable[..., Any], x: np.ndarray, *arguments: np.ndarray
 def fold_means(phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
     """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so every fifth one is a fold."""
     weight = np.where(np.arange(len(share)) % FOLDS == np.arange(FOLDS)[:, None], share, 0.0)
-    sums, size = weight @ phi, weight.sum(axis=1, keepdims=True)
+    sums, size = weight.astype(phi.dtype) @ phi, weight.sum(axis=1, keepdims=True)
     return sums / size, (sums.sum(axis=0) - sums) / (1 - size)
 
 
