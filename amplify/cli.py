@@ -5,6 +5,7 @@ Every error is one line on standard error, `error: <what>: expected ..., got ...
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import sys
@@ -48,7 +49,7 @@ class Averaging:
 
     Members are files, one per network trained on a bootstrap sample of the training events, or --generator trains them here.
 
-    Examples:
+    In a shell:
         amplify averaging --members gen_*.npy --n-train 10000 --holdout test.npy
         amplify averaging --members run0.root:Events run1.root:Events --n-train 10000 --columns MET_pt "ht=log(HT)" --weight-column genWeight
         amplify averaging --members m0.parquet m1.parquet --n-train 10000 --regions cuts.yaml --json - | jq .estimates
@@ -134,7 +135,7 @@ class Averaging:
 class Differential:
     """How many true events a trained generator is worth, from a test of its events against a holdout; no averaging over volumes, one network.
 
-    Examples:
+    In a shell:
         amplify differential --generated gen.npy --holdout test.npy --n-train 10000 --train train.npy
         amplify differential --generated "gen_*.parquet" --holdout test.parquet --n-train 10000 --columns pt eta mass --weight-column w
         amplify differential --generated gen.h5:events --holdout test.h5:events --n-train 10000 --regions cuts.yaml --summary column:mass
@@ -230,7 +231,7 @@ class Ttbar:
 class Report:
     """Draws the HTML page of a results.json again, and writes its tables as CSV and LaTeX.
 
-    Examples:
+    In a shell:
         amplify report amplify-runs/averaging-20260101-120000/results.json
         amplify averaging ... --json - | amplify report - --out page.html
     """
@@ -265,6 +266,9 @@ def main(arguments: list[str] | None = None) -> None:
         _parse(commands, words).run("amplify " + shlex.join(words))
     except AmplifyError as error:
         _fail(str(error))
+    except BrokenPipeError:  # whoever reads has enough, as head does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.exit(141)
     except OSError as error:
         _fail(f"{error.filename or 'file system'}: expected to read or write, got '{error.strerror}'; check the path, the rights and the space")
     except KeyboardInterrupt:

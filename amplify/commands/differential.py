@@ -108,7 +108,7 @@ def _parts(request: Request, plan: Plan, inputs: Inputs, events: Events) -> Part
 
 
 def _learning(plan: Plan) -> list[str]:
-    return [] if plan.learner is None else ["Learning the ratio takes some seconds more for each region, and its value for each event."]
+    return [] if plan.learner is None else ["Learning the ratio takes about ten seconds more, and its values about .1 s for a million events."]
 
 
 def _training_events(request: Request, regions: rg.Regions, inputs: Inputs, test: Events) -> tuple[np.ndarray, files.Selection | None]:

@@ -1,5 +1,6 @@
 """`amplify averaging --generator`: trains a user's generator on bootstrap samples, each member in a process of its own, into OUT/members."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,7 +63,10 @@ def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | Non
         x = events.x.astype("float32") if all(table.dtype(name) == "float32" for c in selection.columns for name in c.needs) else events.x
     finally:
         table.close()
-    say(f"training {members} members of {request.generator} on {len(x)} events into {directory / 'members'}; --out {directory} continues an interrupted run")
+    if sys.stderr.isatty():
+        say(
+            f"training {members} members of {request.generator} on {len(x)} events into {directory / 'members'}; --out {directory} continues an interrupted run"
+        )
     with progress_bar("training", total=members) as bar:
         done = train_members(
             directory / "members", request.generator, x, events.weight, members=members, n_gen=n_gen, seed=request.seed, columns=selection.names,
