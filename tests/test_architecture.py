@@ -9,7 +9,7 @@ ROOT = Path(amplify.__file__).parent
 # a room may import itself and whatever stands before it
 ORDER = [
     ["errors"], ["types"], ["devices"], ["kinematics"], ["data"], ["nets"], ["generators"], ["members"], ["regions"], ["sampling"], ["summaries"],
-    ["estimators"], ["report"], ["commands"], ["cli"], ["examples"],
+    ["estimators"], ["report"], ["commands"], ["cli"], ["__main__"], ["examples"],
 ]  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
