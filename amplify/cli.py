@@ -118,8 +118,8 @@ class Averaging:
             self.generator, self.train, self.members, self.n_train, self.n_gen, self.timeout, self.workers, self.seed, self.weight_column, self.columns,
             self.drop_nonfinite,
         )  # fmt: skip
-        check_later(request)  # hours of training should not end in a file of regions that is not there
-        trained = train(directory, training, dry_run=self.dry_run)
+        check_later(request, self.train)  # hours of training should not end in a file of regions that is not there
+        trained = train(directory, training, self.json_to, dry_run=self.dry_run)
         if trained is not None:
             request = request._replace(members=trained.members, n_train=trained.n_train, columns=None, weight_column=trained.weight_column)
             averaging(directory, self.json_to, request, command, failed=trained.failed, notes=trained.notes)

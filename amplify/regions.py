@@ -47,6 +47,11 @@ class Sums(NamedTuple):
             self.square_inside + other.square_inside,
         )
 
+    def normalised(self) -> "Sums":
+        """Those of weights that sum to one."""
+        w = self.weight
+        return self._replace(weight=1.0, square=self.square / w**2, weight_inside=self.weight_inside / w, square_inside=self.square_inside / w**2)
+
     def take(self, regions: Any) -> "Sums":
         """Those of some of the regions."""
         return self._replace(n_inside=self.n_inside[regions], weight_inside=self.weight_inside[regions], square_inside=self.square_inside[regions])

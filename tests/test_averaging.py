@@ -83,7 +83,7 @@ def test_holdout_shows_a_common_bias(x64):
     e = averaging_amplification(jnp.asarray(integral), n_train=1000, n_gen=10**6, holdout=Holdout(jnp.array([0.3, 0.33]), 10**6))
     assert list(np.asarray(e.status)) == [Status.RESOLVED, Status.BIASED]
     assert abs(e.pull[0]) < 3 < e.pull[1]
-    expected = e.sigma_model.value[1] ** 2 + integral[:, 1].var(ddof=1) / 16 + e.integral[1] * (1 - e.integral[1]) / 10**6
+    expected = e.sigma_model.value[1] ** 2 + integral[:, 1].var(ddof=1) / 16 + 0.33 * 0.67 / 10**6
     np.testing.assert_allclose(e.pull[1], (0.33 - e.integral[1]) / np.sqrt(expected))
     np.testing.assert_allclose(e.bias[1] ** 2, (0.33 - e.integral[1]) ** 2 - expected)
     np.testing.assert_allclose(e.n_equiv_bias_aware.value[1], 0.33 * 0.67 / (e.sigma_model.value[1] ** 2 + e.bias[1] ** 2))  # the true I (1 - I)

@@ -12,6 +12,7 @@ from amplify.commands.cuts import as_regions, columns_of, read_cuts
 from amplify.commands.output import publish
 from amplify.data import files
 from amplify.data.expressions import listed
+from amplify.data.overlap import overlap
 from amplify.data.parallel import in_order
 from amplify.data.table import Table
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
@@ -68,9 +69,12 @@ def averaging(
     tables = [files.open_sample(m) for m in request.members]
     held_out_table = None if request.holdout is None else files.open_sample(request.holdout)
     try:
+        if held_out_table is not None:
+            files.refuse_twice([part.source for table in [*tables, held_out_table] for part in table.parts], "--members and --holdout")
         names, wanted = _columns(tables, request, cuts)
         members = [files.select(t, wanted, request.weight_column, drop_nonfinite=request.drop_nonfinite) for t in tables]
         held_out = None if held_out_table is None else _holdout(held_out_table, request, names, wanted)
+        *members, held_out = files.same_precision([*members, held_out]) if held_out else [*files.same_precision(members), None]
         if not dry_run:
             members, held_out = [files.counted(m) for m in members], None if held_out is None else files.counted(held_out)
         samples = [*members, *([held_out] if held_out else [])]
@@ -97,21 +101,29 @@ def averaging(
     publish(results, directory, json_to)
 
 
-def check_later(request: Request) -> None:
-    """Finds out before a training what would fail after it."""
+def check_later(request: Request, train: Sequence[str] | None) -> None:
+    """Finds out before a training what would fail after it, or prove nothing: a holdout of training events."""
     if not 0 < request.level < 1:
         raise InputError("--level", "between 0 and 1", str(request.level), "0.68 is usual")
     if request.regions is not None and str(request.regions) != "-":
         read_cuts(request.regions)
     if request.holdout is not None and "-" not in request.holdout:
         table = files.open_sample(request.holdout)
-        files.select(table, request.holdout_columns)
+        held_out = files.select(table, request.holdout_columns, drop_nonfinite=True)
+        if train is not None and "-" not in train:
+            training = files.open_sample(train)
+            same = overlap(held_out, files.select(training, request.holdout_columns or held_out.names, drop_nonfinite=True))
+            training.close()
+            if same:
+                fix = "give true events that were kept aside"
+                raise InputError("--holdout", "events that are not trained on", f"{same} events of {table.source} in {training.source}", fix)
         table.close()
 
 
 def _check(request: Request) -> None:
     if len(request.members) < 2:
-        fix = "train again on bootstrap samples of the training events"
+        quoted = any(character in member for member in request.members for character in "*?[")
+        fix = "a quoted glob is one sample, drop the quotes" if quoted else "train again on bootstrap samples of the training events"
         raise NeedsMembersError("--members", "at least 2 files, better 8 or more", str(len(request.members)), fix)
     if not 1 <= request.n_train <= MOST_EVENTS:
         raise InputError("--n-train", f"at least 1, at most {MOST_EVENTS:.0e}", str(request.n_train)[:30], "give the number of training events of one member")
@@ -142,10 +154,11 @@ def _holdout(table: Table, request: Request, names: Sequence[str], wanted: Seque
 
 
 def _pooled(samples: Sequence[files.Selection]) -> Events:
-    """Some events of all samples, to choose edges from."""
+    """Some events of all samples, each with the same sum of weights, to choose edges from."""
     parts = [files.spread(s, _EDGE_EVENTS // len(samples)) for s in samples]
-    weights = [part.weight for part in parts if part.weight is not None]
-    return Events(np.concatenate([part.x for part in parts]), np.concatenate(weights) if weights else None)
+    weights = [np.ones(len(part.x)) if part.weight is None else part.weight for part in parts]
+    alike = all(part.weight is None for part in parts) and len({len(part.x) for part in parts}) == 1
+    return Events(np.concatenate([part.x for part in parts]), None if alike else np.concatenate([w / w.sum() if w.sum() > 0 else 0 * w for w in weights]))
 
 
 def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Counted:
@@ -168,11 +181,11 @@ def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | N
 
     n_train, level, notes = request.n_train, request.level, []
     chosen, n_inside = seen.estimated, np.sum([m.n_inside for m in members], axis=0)
+    if holdout is not None:
+        n_inside = n_inside + holdout.n_inside  # what only the holdout has is a bias
     empty = [seen.regions.labels[i] for i in chosen if n_inside[i] == 0]
     if empty and request.regions is not None:
         raise EmptyRegionError(f"region {empty[0]}", "generated events inside", "none in any member", "widen the region or remove it")
-    if empty:
-        notes.append(f"no member generated a single event in {' nor in '.join(empty)}, where the holdout has some: a bias")
     usable = (n_inside > 0) & np.all([rg.measurable(sums) for sums in [*members, *([holdout] if holdout else [])]], axis=0)
     if request.regions is None:
         dominated = [seen.regions.labels[i] for i in chosen if n_inside[i] > 0 and not usable[i]]
@@ -205,9 +218,9 @@ def _estimated(seen: view.View, members: Sequence[rg.Sums], holdout: rg.Sums | N
     results: dict[str, Any] = {"estimates": records, "resolution": _resolution(seen, members, request)}
     if seen.map is not None:
         results["map"] = _mapped(seen.map, usable[seen.map.regions], mapped)
-    pooled = members[0]
+    pooled = members[0].normalised()  # each member has a normalisation of its own
     for m in members[1:]:
-        pooled = pooled.plus(m)
+        pooled = pooled.plus(m.normalised())
     shares = [[m.weight_inside[p.regions] / m.weight for m in members] for p in seen.panels]
     results["panels"] = [view.panel(p, pooled, holdout, np.array(s)) for p, s in zip(seen.panels, shares, strict=True)]
     return results | {"warnings": notes}
@@ -246,9 +259,10 @@ def _warnings(samples: Sequence[files.Selection], counted: Sequence[Counted], ho
     if holdout is not None and samples[0].weight is not None and samples[-1].weight is None:
         notes.append(f"{samples[-1].table.source} has no weight column {samples[0].weight.label}: its events count one each")
     every = list(counted) if holdout is None else [*counted, holdout]
-    for sample, part in zip(samples, every, strict=True):
-        if part.negative:
-            notes.append(f"{part.negative} negative weights in {sample.table.source}: honoured, they lower its effective number of events")
+    negative = [part.negative for part in every if part.negative]
+    if negative:
+        notes.append(f"{sum(negative)} negative weights in {len(negative)} samples: honoured, they lower the effective number of events")
+    for sample in samples:
         if sample.dropped:
             notes.append(f"{sample.dropped} events of {sample.table.source} have values that are not finite and were left out (--drop-nonfinite)")
     if failed:

@@ -55,7 +55,7 @@ def _found(request: Request, plan: Plan, inputs: Inputs, events: Events, regions
     generated, learner = inputs.generated, plan.learner
     parts = _parts(request, plan, inputs, events)
     if learner is None:
-        summaries = streaming.column_regions(generated.names.index(plan.column or ""), plan.method, regions, generated, parts.test)
+        summaries = streaming.column_regions(inputs.summary, plan.method, regions, generated, parts.test)
     else:
         own = request.regions is not None or request.bins is not None  # bulk and tails look at the ratio of everything
         summaries = streaming.learned_regions(learner, regions, parts.first, parts.teach, parts.test, inputs.learned, own=own)
@@ -112,11 +112,12 @@ def _learning(plan: Plan) -> list[str]:
 
 
 def _training_events(request: Request, regions: rg.Regions, inputs: Inputs, test: Events) -> tuple[np.ndarray, files.Selection | None]:
-    """Training events in each region, counted in --train where it is given, else n_train times the fraction of the holdout."""
+    """Training events in each region: n_train times the fraction of --train where it is given, else of the holdout; both by weight."""
     if request.train is None:
         return request.n_train * rg.fractions(rg.count(regions, test.x, test.weight), regions.labels).integral, None
     table = files.open_sample(request.train)
-    train = files.counted(files.select(table, inputs.texts or [table.columns[0]], drop_nonfinite=request.drop_nonfinite))
+    weight = request.weight_column if request.weight_column and files.has_column(table, request.weight_column) else None
+    train = files.counted(files.select(table, inputs.texts or [table.columns[0]], weight, drop_nonfinite=request.drop_nonfinite))
     shares = streaming.fractions_in(regions, train).integral
     table.close()
     return request.n_train * shares, train

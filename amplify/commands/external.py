@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amplify.commands.output import say
+from amplify.commands.plan import tell
 from amplify.data import files
 from amplify.errors import InputError, NeedsMembersError
 from amplify.members.supervise import train_members
@@ -41,7 +42,7 @@ class Trained(NamedTuple):
     notes: list[str]
 
 
-def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | None:
+def train(directory: Path, request: Training, json_to: str | None, *, dry_run: bool) -> Trained | None:
     """Trains what is not trained yet; None for a dry run, which only tells what would be done."""
     if request.train is None:
         raise InputError("--train", "the training events", "nothing", "name their file")
@@ -58,6 +59,7 @@ def train(directory: Path, request: Training, *, dry_run: bool) -> Trained | Non
             say(f"{table.source}: {selection.n:,} training events, columns {', '.join(selection.names)}")
             say(f"{request.generator}: {members} trainings on bootstrap samples, {n_gen:,} events each, into {directory / 'members'};")
             say("the first will tell how long one takes. Nothing was trained or written.")
+            tell({"dry_run": True, "generator": request.generator, "members": members, "n_train": selection.n, "n_gen": n_gen}, json_to)
             return None
         events = files.load(selection)
         x = events.x.astype("float32") if all(table.dtype(name) == "float32" for c in selection.columns for name in c.needs) else events.x

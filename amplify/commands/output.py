@@ -86,7 +86,8 @@ def _print_method(method: str, results: dict[str, Any]) -> None:
         low, high = r["amplification_interval"]
         actual = (number(truth["actual_sigma" if method == "averaging" else "actual_distance"][i]), number(truth["actual_amplification"][i])) if truth else ()
         first = (number(r["integral"]), _or_dash(r["sigma_model"])) if method == "averaging" else (r["summary"], _or_dash(r["distance"]))
-        table.add_row(r["region"], *first, _or_dash(r["n_equiv"]), _or_dash(r["amplification"]), f"{number(low)} to {number(high)}", *actual, r["status"])
+        worth = ("-", "-") if r["status"] == "upper_limit" else (_or_dash(r["n_equiv"]), _or_dash(r["amplification"]))
+        table.add_row(r["region"], *first, *worth, f"{number(low)} to {number(high)}", *actual, r["status"])
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 150)
     console.print(table)
 

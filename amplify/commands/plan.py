@@ -32,7 +32,11 @@ def announce(samples: Sequence[files.Selection], work: Callable[..., Any], regio
     say(f"{regions} region{'s' if regions > 1 else ''}; reading and counting would take about {number(max(seconds, 1))} s. Nothing was written.")
     for line in more:
         say(line)
-    found = {"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds, "notes": list(more)}
+    tell({"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds, "notes": list(more)}, json_to)
+
+
+def tell(found: dict[str, Any], json_to: str | None) -> None:
+    """The plan for programs, where it was asked for."""
     if json_to == "-":
         print(json.dumps(found))
     elif json_to is not None:
@@ -44,7 +48,8 @@ def _seconds(sample: files.Selection, work: Callable[..., Any]) -> float:
     size = min(files.CHUNK, sample.table.n)
     place = max((sample.table.n - 2 * size) // 2, 0)
     blocks = files.chunks(sample, size, start=place, stop=min(place + 2 * size, sample.table.n))
-    work(*next(blocks))
+    first = next(blocks)
+    work(*first)
     begin = time.perf_counter()
-    work(*next(blocks, next(files.chunks(sample, size, start=0, stop=size))))
+    work(*next(blocks, first))
     return (time.perf_counter() - begin) * sample.table.n / size

@@ -62,6 +62,7 @@ class Inputs(NamedTuple):
         names: labels of the columns to look at.
         texts: how the user wrote the columns that regions look at, names and cuts.
         learned: index of the columns that a learner sees: names and log density.
+        summary: place of the column that is the summary, if one is.
     """
 
     generated: files.Selection
@@ -69,6 +70,7 @@ class Inputs(NamedTuple):
     names: list[str]
     texts: list[str]
     learned: Any
+    summary: int
 
 
 def check(request: Request) -> None:
@@ -135,9 +137,12 @@ def open_samples(request: Request, plan: Plan, cuts: Sequence[Cut], opened: Exit
         raise InputError(tables[0].source, "columns to learn from", "none but weight and log_prob", "name them with --columns")
     texts = wanted + [c for c in columns_of(cuts, names, tables[0]) if c not in names]
     chosen = list(dict.fromkeys([*texts, *extra]))
-    selections = [files.select(t, chosen, w, drop_nonfinite=request.drop_nonfinite) for t, w in zip(tables, weights, strict=True)]
+    selections = files.same_precision([files.select(t, chosen, w, drop_nonfinite=request.drop_nonfinite) for t, w in zip(tables, weights, strict=True)])
     learned = [i for i, text in enumerate(chosen) if text in wanted or text in extra]
-    return Inputs(selections[0], selections[1], names, texts, slice(None) if len(learned) == len(chosen) else learned)
+    place = 0
+    if plan.column:
+        place = selections[0].names.index(plan.column) if plan.column in names else chosen.index(plan.column)
+    return Inputs(selections[0], selections[1], names, texts, slice(None) if len(learned) == len(chosen) else learned, place)
 
 
 def load_holdout(holdout: files.Selection) -> Events:
@@ -166,10 +171,13 @@ def refuse_same_events(inputs: Inputs, request: Request, plan: Plan) -> list[str
     unlike = {request.weight_column, request.log_prob_column, plan.column if plan.method == "threshold" else None}
     looked_at = (list(request.columns) if request.columns else inputs.names) or [plan.column or ""]
 
+    def everything(other: Table) -> list[str]:
+        """The columns that both tables have, but for weights and densities."""
+        return [c for c in inputs.holdout.table.columns if c in other.columns and c not in unlike][:_MOST_COMPARED] or looked_at
+
     def common(other: Table) -> int:
         """Events in common, in the columns that are looked at or in all that both files have."""
-        everything = [c for c in inputs.holdout.table.columns if c in other.columns and c not in unlike] or looked_at
-        several = {tuple(c): c for c in (looked_at, everything[:_MOST_COMPARED])}.values()
+        several = {tuple(c): c for c in (looked_at, everything(other))}.values()
         return max(overlap(*(files.select(t, columns, drop_nonfinite=True) for t in (inputs.holdout.table, other))) for columns in several)
 
     sources = [{Path(part.source).resolve() for part in s.table.parts} for s in (inputs.generated, inputs.holdout)]  # with the path inside
@@ -177,10 +185,11 @@ def refuse_same_events(inputs: Inputs, request: Request, plan: Plan) -> list[str
     if same:
         got = f"{same} events of {inputs.holdout.table.source} that are in {inputs.generated.table.source}"
         raise InputError("--generated and --holdout", "different events", got, "the holdout are true events of their own")
-    notes, copies = [], repeated(files.select(inputs.holdout.table, looked_at, drop_nonfinite=True))
-    if plan.learner is not None and copies > 0.01:
+    notes, copies = [], repeated(files.select(inputs.holdout.table, looked_at if plan.learner else everything(inputs.holdout.table), drop_nonfinite=True))
+    if copies > 0.01:
         share = f"{100 * copies:.0f} % of the holdout events have a copy in it"
-        notes.append(f"{share}: if they are repeated events, some teach and are tested, and the limit claims too much; use weights instead")
+        why = "some teach and are tested, and the limit" if plan.learner else "they count as more events than they are, and the interval"
+        notes.append(f"{share}: if they are repeated events, and not values that recur by nature, {why} claims too much; use weights instead")
     if request.train is None:
         return [*notes, "without --train nobody checked that the holdout was not used in training"]
     train = files.open_sample(request.train)

@@ -88,7 +88,11 @@ def make_view(events: Events, names: Sequence[str], *, n_train: int, bins: int |
             if bins is not None:
                 estimated.append(add(rg.equiprobable_edges(x, weight, bins, name)))
             else:
-                estimated += [add(rg.quantile_edges(x, weight, BINS)), *(add(tail) for tail in _tails(x, weight, n_train))]
+                edges = rg.quantile_edges(x, weight, BINS)
+                if len(edges) < 3:
+                    notes.append(f"column {name} has nearly always one value: it has no bins")
+                    continue
+                estimated += [add(edges), *(add(tail) for tail in _tails(x, weight, n_train))]
         for k in SCAN:
             edges = rg.quantile_edges(x, weight, k)
             if len(edges) == k + 1:

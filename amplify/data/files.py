@@ -34,13 +34,17 @@ _MAGIC = {b"\x93NUMPY": ".npy", b"PK\x03\x04": ".npz", b"\x89HDF": ".h5", b"PAR1
 
 
 class Selection(NamedTuple):
-    """The columns of a sample that are looked at, and the one that holds weights; `dropped` rows that are not finite are left out."""
+    """The columns of a sample that are looked at, and the one that holds weights; `dropped` rows that are not finite are left out.
+
+    Columns in `rounded` are read in single precision, because another sample has no more of them.
+    """
 
     table: Table
     columns: tuple[Expression, ...]
     weight: Expression | None
     drop: bool = False
     dropped: int = 0
+    rounded: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
@@ -137,6 +141,16 @@ def select(table: Table, columns: Sequence[str] | None = None, weight_column: st
     return Selection(table, chosen, weight, drop_nonfinite)
 
 
+def same_precision(selections: Sequence[Selection]) -> list[Selection]:
+    """Samples whose columns agree: .7 in single precision is less than .7, so a value that recurs would fall on either side of an edge."""
+    rounded = set()
+    for column in range(len(selections[0].columns)):
+        single = [all(s.table.dtype(name) == np.float32 for name in s.columns[column].needs) for s in selections]
+        if any(single) and not all(single):
+            rounded |= {s.columns[column].label for s in selections}
+    return [s._replace(rounded=frozenset(rounded)) for s in selections]
+
+
 def counted(selection: Selection) -> Selection:
     """Counts the rows that are dropped, by reading the sample once; a selection that drops nothing is what it was.
 
@@ -231,6 +245,8 @@ def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.n
     block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
     for row, part in zip(block, columns, strict=True):
         row[:] = part.value(values)
+        if part.label in selection.rounded:
+            row[:] = row.astype(np.float32)
     weight = None if selection.weight is None else np.array(np.broadcast_to(selection.weight.value(values), stop - start), np.float64)
     return block.T, weight
 

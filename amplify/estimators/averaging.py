@@ -47,13 +47,13 @@ def averaging_amplification(
 
     Raises:
         NeedsMembersError: fewer than two members.
-        EmptyRegionError: a region without any event.
+        EmptyRegionError: a region without any event, generated or held out.
         InputError: numbers outside their range, shapes that do not fit.
 
     Returned arrays are [region]. A region is a LOWER_LIMIT where the noise allows sigma_model = 0 within the level, UNRESOLVED where the noise exceeds the
     spread (generate more events per member) or fewer than 10 events decide, BIASED where the holdout contradicts the members.
     """
-    integral, noise_n = _checked(integral, n_train, n_gen, level)
+    integral, noise_n = _checked(integral, n_train, n_gen, level, holdout)
     members = integral.shape[0]
     mean = integral.mean(axis=0)
     binomial = mean * (1 - mean)
@@ -63,16 +63,21 @@ def averaging_amplification(
     low_quantile, high_quantile = chi2.ppf([(1 - level) / 2, (1 + level) / 2], members - 1)
     variance = Interval(total - noise, (members - 1) * total / high_quantile - noise, (members - 1) * total / low_quantile - noise)
     n_equiv = _equivalent(binomial, variance)
-    expected = jnp.maximum(variance.value, 0.0) + total / members + (0.0 if holdout is None else binomial / jnp.asarray(holdout.n))
-    pull, bias_squared = _compare(mean, expected, holdout, level)
     true_binomial = binomial if holdout is None else jnp.asarray(holdout.integral) * (1 - jnp.asarray(holdout.integral))
+    expected = jnp.maximum(variance.value, 0.0) + total / members
+    if holdout is not None:
+        expected += jnp.maximum(binomial, true_binomial) / jnp.asarray(holdout.n)  # one of both may have no events there
+    pull, bias_squared = _compare(mean, expected, holdout, level)
     n_equiv_bias_aware = _equivalent(true_binomial, Interval(*(jnp.maximum(v, 0.0) + b for v, b in zip(variance, bias_squared, strict=True))))
 
     few = _few(mean, n_train) | _few(mean, noise_n.min(axis=0))
     biased = jnp.zeros_like(few)
     if holdout is not None:
-        degrees = (members - 1) * ((expected / total) ** 2 if members >= _MEMBERS_FOR_WELCH else jnp.ones_like(total))
-        biased = _improbable(pull, degrees, pull_limit) & ~_few(jnp.asarray(holdout.integral), jnp.asarray(holdout.n))
+        share = total / jnp.where(expected > 0, expected, 1.0)  # of the members in the error
+        degrees = (members - 1) / (jnp.maximum(share, 1e-3) ** 2 if members >= _MEMBERS_FOR_WELCH else jnp.ones_like(total))
+        # either sample expects enough events in the other
+        few_compared = _few(jnp.asarray(holdout.integral), jnp.asarray(holdout.n)) & _few(mean, jnp.asarray(holdout.n))
+        biased = _improbable(pull, degrees, pull_limit) & ~few_compared
     status = _status(variance, few, biased)
     n_equiv = Interval(*(jnp.where(few, nothing, n) for n, nothing in zip(n_equiv, (jnp.nan, 0.0, jnp.inf), strict=True)))
     quoted = Interval(*(jnp.where(biased, aware, plain) for aware, plain in zip(n_equiv_bias_aware, n_equiv, strict=True)))
@@ -153,7 +158,8 @@ def _compare(mean: Array, expected: Array, holdout: Holdout | None, level: float
     difference = jnp.asarray(holdout.integral) - mean
     error = norm.ppf((1 + level) / 2) * jnp.sqrt(expected)
     low = jnp.maximum(jnp.abs(difference) - error, 0.0) ** 2
-    return difference / jnp.sqrt(expected), Interval(jnp.maximum(difference**2 - expected, 0.0), low, (jnp.abs(difference) + error) ** 2)
+    pull = difference / jnp.sqrt(jnp.where(expected > 0, expected, jnp.nan))
+    return pull, Interval(jnp.maximum(difference**2 - expected, 0.0), low, (jnp.abs(difference) + error) ** 2)
 
 
 def _few(share: Array, n: Array | int) -> Array:
@@ -174,7 +180,7 @@ def _status(variance: Interval, few: Array, biased: Array) -> Array:
     return jnp.where(biased, Status.BIASED, jnp.where(few, Status.UNRESOLVED, status)).astype(jnp.int32)
 
 
-def _checked(integral: ArrayLike, n_train: int, n_gen: ArrayLike | None, level: float) -> tuple[Array, Array]:
+def _checked(integral: ArrayLike, n_train: int, n_gen: ArrayLike | None, level: float, holdout: Holdout | None = None) -> tuple[Array, Array]:
     """The integrals, and the events per member that decide their noise [member or 1, region or 1]."""
     values = jnp.asarray(integral, float)
     if values.ndim != 2 or values.shape[1] == 0:
@@ -188,11 +194,11 @@ def _checked(integral: ArrayLike, n_train: int, n_gen: ArrayLike | None, level: 
     noise_n = jnp.atleast_2d(jnp.asarray(jnp.inf if n_gen is None else n_gen, float))
     if noise_n.shape[0] not in (1, values.shape[0]) or noise_n.shape[1] not in (1, values.shape[1]):
         raise InputError("n_gen", f"a number or shape {values.shape}", str(noise_n.shape), "give the generated events per member")
-    _check_values(values, noise_n)
+    _check_values(values, noise_n, holdout)
     return values, noise_n
 
 
-def _check_values(values: Array, noise_n: Array) -> None:
+def _check_values(values: Array, noise_n: Array, holdout: Holdout | None) -> None:
     """What only concrete numbers can tell; under jit the caller has to know."""
     try:
         inside, events = np.asarray(values), np.asarray(noise_n)
@@ -202,6 +208,6 @@ def _check_values(values: Array, noise_n: Array) -> None:
         raise InputError("integral", "fractions between 0 and 1", f"{inside.min():g} to {inside.max():g}", "divide by the sum of weights")
     if not (events > 0).all():
         raise InputError("n_gen", "above zero", f"{events.min():g}", "give the generated events per member")
-    empty = np.flatnonzero((inside == 0).all(axis=0))
+    empty = np.flatnonzero((inside == 0).all(axis=0) & (True if holdout is None else np.asarray(holdout.integral) == 0))
     if len(empty):
         raise EmptyRegionError(f"region {', '.join(map(str, empty))}", "events of at least one member inside", "none", "widen the region or remove it")

@@ -17,7 +17,7 @@ def distribution_functions(part: dict[str, Any], summary: str) -> Figure:
     top.plot(f["t"], f["generated"], "--", color=ACCENT, lw=1.6, label="generated")
     bottom.plot(f["t"], f["holdout"] - f["generated"], color=ACCENT, lw=1.4)
     bottom.axhline(0, color=GREY, lw=0.8)
-    gap = abs(f["holdout_there"] - f["generated_there"])
+    gap = f["holdout_there"] - f["generated_there"]
     for axis in (top, bottom):
         axis.axvline(f["place"], color=GREY, lw=0.8, ls=":")
     ends = [f["generated_there"], f["holdout_there"]]

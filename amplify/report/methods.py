@@ -78,8 +78,9 @@ def _averaging(records: list[dict[str, Any]]) -> str:
     )
     biased = sum(r["status"] == "biased" for r in records)
     holdout = (
-        f"""The mean of the generators was compared with a holdout of {number(e["n_holdout"])} true events. Where they differ by more than three expected
-        errors, in {biased} of {len(records)} regions, the common bias is added to sigma_model in quadrature."""
+        f"""The mean of the generators was compared with a holdout of {number(e["n_holdout"])} true events. Where they differ by more than
+        chance explains (as improbable as three standard deviations, by Student's t), in {biased} of {len(records)} regions, the common bias is added to
+        sigma_model in quadrature."""
         if e["n_holdout"]
         else "No holdout was used: a bias common to all generators is not included."
     )
@@ -107,8 +108,8 @@ def _summary(summary: str, records: list[dict[str, Any]]) -> str:
     level = f"{100 * records[0]['level']:.0f} %"
     if _is_learned(summary):
         how = ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391)," if _is_least_squares(summary) else ""
-        return f"""The {summary}{how} was learned from holdout events that were not tested on and evaluated at its threshold zero; it misses a part of the
-        difference, so only upper limits on n_equiv are quoted, at {level}."""
+        return f"""The {summary}{how} was learned from holdout events that were not tested on and evaluated where generated
+        and true events are equally dense; it misses a part of the difference, so only upper limits on n_equiv are quoted, at {level}."""
     if _is_exact(summary):
         return f"The {summary} was evaluated at its threshold zero; its intervals are unified (Phys. Rev. D 57 (1998) 3873, arXiv:physics/9711021), at {level}."
     return f"For the {summary} D is the largest distance, and its intervals invert the distribution of the Kolmogorov-Smirnov distance, at {level}."

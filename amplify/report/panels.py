@@ -74,7 +74,8 @@ def _ratio(axis: Axes, v: dict[str, np.ndarray]) -> None:
     """Generated over holdout with its bars; the hatched band is the error of the holdout. What lies outside is an arrow at the border."""
     edges, middle = v["edges"], (v["edges"][1:] + v["edges"][:-1]) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio, error, own = v["generated"] / v["holdout"], v["generated_error"] / v["holdout"], v["holdout_error"] / v["holdout"]
+        truth = np.where(v["holdout"] > 0, v["holdout"], np.nan)  # negative weights may leave less than nothing: no ratio
+        ratio, error, own = v["generated"] / truth, v["generated_error"] / truth, v["holdout_error"] / truth
     far = np.abs(ratio - 1) + error
     far = far[np.isfinite(far)]
     reach = float(np.clip(1.3 * np.quantile(far, 0.9), 0.05, 1.0)) if len(far) else 0.5

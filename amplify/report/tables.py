@@ -54,10 +54,17 @@ def _value(title: str, tex: str, name: str, kind: Literal["text", "number", "int
 
 
 _REGION = _value("region", "Region", "region", "text")
+
+
+def _estimate(title: str, tex: str, name: str) -> Column:
+    """A value, where the data claim one and not only a limit from above."""
+    return Column(Markup(title), tex, "number", lambda record: None if record["status"] == "upper_limit" else record.get(name))  # noqa: S704
+
+
 _WORTH = [
-    _value("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv"),
+    _estimate("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv"),
     _value("interval", "interval", "n_equiv_interval", "interval"),
-    _value("G", "$G$", "amplification"),
+    _estimate("G", "$G$", "amplification"),
     _value("interval", "interval", "amplification_interval", "interval"),
 ]
 _STATUS = _value("status", "Status", "status", "status")

@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from amplify.estimators.averaging import MIN_EVENTS
 from amplify.estimators.differential import MIN_EVENTS as MIN_DIFFERENTIAL_EVENTS
 
@@ -29,13 +27,17 @@ def _averaging(record: dict[str, Any]) -> str:
             f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. "
             f"With it, the generated sample is worth {number(n)} true events (G = {number(g)}), whatever the members agree on."
         )
+    doubt = ""
+    if record["pull"] is not None and abs(record["pull"]) > _DOUBTFUL:
+        away = f"the holdout is {abs(record['pull']):.1f} expected errors away"
+        doubt = f", but {away}, which {record['members']} members cannot tell from chance: train more of them"
     if record["status"] == "lower_limit":
         g_low = number(record["amplification_interval"][0])
-        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end)."
+        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end){doubt}."
     g_low, g_high = record["amplification_interval"]
     return (
         f"{where} the generated sample is worth {number(n)} true events ({number(low)} to {number(high)}, {level}): "
-        f"G = {number(g)} ({number(g_low)} to {number(g_high)}){'' if g_low > 1 or g_high < 1 else ', not distinguishable from 1'}."
+        f"G = {number(g)} ({number(g_low)} to {number(g_high)}){'' if g_low > 1 or g_high < 1 else ', not distinguishable from 1'}{doubt}."
     )
 
 
@@ -82,9 +84,9 @@ def _averaging_summary(records: list[dict[str, Any]]) -> str:
         return "No region is resolved: generate more events per member, or train more members."
     gains = [r for r in counted if r["status"] != "biased" and r["amplification_interval"][0] > 1]
     losses = [r for r in counted if r["amplification_interval"][1] is not None and r["amplification_interval"][1] < 1]
-    median = float(np.median([r["amplification"] for r in counted]))
     n_train = counted[0]["n_train"]
-    worth = f"{number(median * n_train)} true events (median G = {number(median)})"
+    median, exact = _typical(records)
+    worth = f"{'' if exact else 'more than '}{number(median * n_train)} true events (median G {'=' if exact else '>'} {number(median)})"
     parts = [f"Trained on {number(n_train)} events, the generator describes a typical region like {worth}"]
     parts.append(f"it amplifies (G > 1 within its interval) in {len(gains)} of {len(records)} regions")
     if losses:
@@ -98,6 +100,22 @@ def _averaging_summary(records: list[dict[str, Any]]) -> str:
     return "; ".join(parts) + "."
 
 
+def _typical(records: list[dict[str, Any]]) -> tuple[float, bool]:
+    """The median of G over regions, and whether it is a value or the low end of a limit; where noise hides the spread, G is large."""
+    places = []
+    for r in records:
+        low = r["amplification_interval"][0]
+        if r["status"] in ("resolved", "biased") and r["amplification"] is not None:
+            places.append((r["amplification"], r["amplification"], True))
+        elif r["status"] == "lower_limit":
+            places.append((r["amplification"], low, False))
+        elif low:  # too few events give no low end
+            places.append((math.inf, low, False))
+    places.sort()
+    (_, first, known), (_, second, also) = places[(len(places) - 1) // 2], places[len(places) // 2]
+    return ((first + second) / 2, True) if known and also else (min(first, second), False)
+
+
 def _differential_summary(records: list[dict[str, Any]]) -> str:
     chosen = strictest(records)
     return chosen["verdict"] if chosen else ""
@@ -109,6 +127,7 @@ def strictest(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     return min(reversed(first.values()), key=lambda r: (_RANK[r["status"]], most_equivalent(r) or math.inf), default=None)
 
 
+_DOUBTFUL = 3.0  # |pull| that is said even where Student's t for few members does not call it a bias
 _RANK = {"resolved": 0, "biased": 0, "upper_limit": 0, "lower_limit": 1, "unresolved": 2}
 
 
