@@ -23,6 +23,7 @@ from amplify.cli import main
 from amplify.commands import averaging
 from amplify.data import files
 from amplify.errors import AmplifyError, InputError
+from tests.differential_files import fails
 
 N = 600
 
@@ -282,12 +283,7 @@ def here(written, monkeypatch):
 
 
 def _fails(capsys, arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == "" and captured.err.count("\n") == 1 and captured.err.startswith("error: "), captured.err
-    return captured.err
+    return fails(capsys, *arguments)
 
 
 def test_there_are_enough_of_them():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from amplify.cli import main
+from tests.differential_files import fails as _fails
 
 
 def _members(directory, *, count=8, n=20_000, shift=0.0, seed=0):
@@ -23,15 +24,6 @@ def _members(directory, *, count=8, n=20_000, shift=0.0, seed=0):
         np.save(directory / f"gen_{m}.npy", x.astype(np.float32))
         names.append(str(directory / f"gen_{m}.npy"))
     return names
-
-
-def _fails(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    assert stop.value.code == 2
-    assert captured.out == "" and captured.err.count("\n") == 1 and captured.err.startswith("error: "), captured.err
-    return captured.err
 
 
 def test_averaging_from_files_to_page(tmp_path, capsys):
@@ -180,6 +172,7 @@ def test_help_does_not_import_jax():
     program = """
 import sys
 from amplify.cli import main
+from tests.differential_files import fails as _fails
 try:
     main(["averaging", "--help"])
 except SystemExit as stop:

@@ -79,7 +79,9 @@ def averaging(
             members, held_out = [files.counted(m) for m in members], None if held_out is None else files.counted(held_out)
         samples = [*members, *([held_out] if held_out else [])]
         named = None if not cuts else as_regions(cuts, members[0].names)
-        edge_events, mapped = _pooled([held_out] if held_out else members), view.map_columns(request.map, names)
+        mapped, edge_events = view.map_columns(request.map, names), _pooled([held_out] if held_out else members)
+        if held_out and (edge_events.x.min(axis=0) == edge_events.x.max(axis=0)).any():
+            edge_events = _pooled(members)  # what the holdout has one value of may differ there
         seen = view.make_view(edge_events, names, n_train=request.n_train, bins=request.bins, named=named, map_columns=mapped)
         if dry_run:
             plan.announce(samples, lambda x, w: rg.count(seen.regions, x, w), len(seen.estimated), json_to)
