@@ -17,6 +17,20 @@ import tyro
 
 from amplify.errors import AmplifyError, InputError
 
+
+def _count(text: str) -> int:
+    """10000 or 1e4."""
+    if re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    if not float(text).is_integer():
+        raise ValueError(f"{text} is no whole number")
+    return int(float(text))
+
+
+_COUNT = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1, metavar="INT", instance_from_str=lambda words: _count(words[0]), is_instance=lambda x: isinstance(x, int), str_from_instance=lambda n: [str(n)]
+)
+Count = Annotated[int, _COUNT]
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 
@@ -61,13 +75,13 @@ class Averaging:
     members: tuple[str, ...] = ()
     """One source of generated events per member: .npy, .npz, .h5, .parquet or .root; FILE:path/inside picks a data set or tree; a quoted glob is one sample.
     With --generator: how many to train, default 8."""
-    n_train: int | None = None
+    n_train: Count | None = None
     """Training events of one member; with --generator they are counted."""
     generator: str | None = None
     """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework; trained in a process of its own for each member."""
     train: tuple[str, ...] | None = None
     """With --generator: the training events; each member learns from a bootstrap sample of them."""
-    n_gen: int | None = None
+    n_gen: Count | None = None
     """With --generator: events per member; default 100000, or ten times the training events if that is more."""
     timeout: float | None = None
     """With --generator: seconds after which the training of a member is given up."""
@@ -147,7 +161,7 @@ class Differential:
     tree; - is standard input."""
     holdout: tuple[str, ...]
     """True events that were not used in training."""
-    n_train: int
+    n_train: Count
     """Training events of the generator."""
     summary: str = "classifier"
     """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners), column:NAME, or ratio:NAME for a column that is
@@ -204,7 +218,7 @@ class Ttbar:
     Example: amplify ttbar --events 100000 --out top.h5
     """
 
-    events: int
+    events: Count
     """Accepted events."""
     out: Path
     """HDF5 file to write."""
@@ -285,6 +299,7 @@ def _parse(commands: tyro.extras.SubcommandApp, arguments: list[str]) -> Demo | 
         if stop.code in (0, None):
             raise
         words = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]|[-|+]{3,}|[|]", " ", box.getvalue()).split())
+        words = words.partition(" Got errors:")[0].replace("no type matching {None} ", "no ").replace(" could be instantiated from", " can be read from")
         help_for = f"amplify {arguments[0]} --help" if arguments and arguments[0] in COMMANDS else "amplify --help"
         _fail(f"arguments: expected what {help_for} lists, got: {words[:300]}")
         raise

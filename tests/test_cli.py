@@ -113,6 +113,7 @@ def test_bad_input_gives_one_line_and_exit_code_2(tmp_path, capsys):
         "a YAML or JSON file of regions": [*two, *n, "--regions", str(tmp_path / "nothing.json")],
         "level": [*two, *n, "--level", "2"],
         "arguments": [*two, "--n-train", "many"],
+        "no INT can be read from ['1.5']": [*two, "--n-train", "1.5"],
         "amplify --help": ["nonsense"],
         "--n-train: expected": ["averaging", "--members", *members[:2], "--n-train", "-5"],
         "a results.json": ["report", str(tmp_path / "missing.json")],
@@ -158,6 +159,11 @@ def test_column_names_are_escaped_on_the_page(tmp_path):
     main(["averaging", "--members", *(str(tmp_path / f"m{m}.npz") for m in range(3)), "--n-train", "100", "--bins", "2", "--out", str(tmp_path / "run")])
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("<script") == 1 and "alert(1)</script>" not in page and "&lt;script&gt;" in page  # the page's own script, and no other
+
+
+def test_events_may_be_counted_in_powers_of_ten(tmp_path, capsys):
+    main(["averaging", "--members", *_members(tmp_path, count=2, n=500), "--n-train", "1e3", "--bins", "2", "--out", str(tmp_path / "run")])
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["estimates"][0]["n_train"] == 1000
 
 
 def test_report_draws_the_page_again(tmp_path, capsys):
