@@ -30,6 +30,8 @@ def overlap(few: Selection, many: Selection) -> int:
         many: read in chunks.
     """
     marks = np.concatenate(list(_marks(few)))
+    if not len(marks):
+        return 0  # rows with a value that is not finite are no events here
     known, counts = np.unique(marks, return_counts=True)
     seen, pairs, kept, n = np.zeros(len(known), bool), 0, [], 0
     likely = np.zeros(1 << _BITS, bool)  # by the last bits: most events need no search
@@ -54,7 +56,7 @@ def overlap(few: Selection, many: Selection) -> int:
 def repeated(few: Selection) -> float:
     """Fraction of the events that have a copy in their own sample."""
     _, counts = np.unique(np.concatenate(list(_marks(few))), return_counts=True)
-    return float(counts[counts > 1].sum() / counts.sum())
+    return float(counts[counts > 1].sum() / max(counts.sum(), 1))
 
 
 def _repeats(marks: np.ndarray) -> tuple[float, float]:
