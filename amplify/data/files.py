@@ -225,7 +225,9 @@ def describe(selection: Selection) -> dict[str, Any]:
     parts = selection.table.parts
     digests = in_order(_digest, [(part.path,) for part in parts])
     files = [{"path": part.source, "sha256": digest, "events": part.n} for part, digest in zip(parts, digests, strict=True)]
-    one = {"path": selection.table.source, "sha256": files[0]["sha256"]} if len(files) == 1 else {"path": selection.table.source, "files": files}
+    one = {"path": selection.table.source, "sha256": files[0]["sha256"]}
+    if len(files) > 1:  # of several, the digest of their digests
+        one |= {"sha256": hashlib.sha256("".join(str(file["sha256"]) for file in files).encode()).hexdigest(), "files": files}
     counted = {"events": selection.n, "columns": selection.names, "weighted": selection.weight is not None}
     return one | counted | ({"dropped": selection.dropped} if selection.drop else {})
 
