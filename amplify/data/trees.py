@@ -161,4 +161,4 @@ def _tree_table(source: str, path: Path, tree: Any, found: Found, close: Any) ->
 
 
 def _missing(what: str, package: str) -> MissingExtraError:
-    return MissingExtraError(f"{what} files", f"the package {package}", "it is not installed", f"pip install {package}")
+    return MissingExtraError(f"{what} files", f"the package {package}", "no such package", f"pip install {package}, the extra [io]")
