@@ -36,7 +36,7 @@ Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 @dataclass(frozen=True)
 class Demo:
-    """Known truth: a 2-D Gaussian ring, bootstrap ensemble of spline flows, estimate next to the actual error. Half a minute.
+    """Known truth: a 2-D Gaussian ring, bootstrap ensemble of spline flows, estimate next to the actual error. Forty seconds.
 
     Example: amplify demo --seed 1
     """

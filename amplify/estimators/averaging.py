@@ -15,7 +15,7 @@ from amplify.types import AveragingEstimate, Holdout, Interval, Status
 MIN_EVENTS = 10.0  # fewer expected training or generated events in a region, or fewer outside, say nothing
 
 _MEMBERS_FOR_COVARIANCE = 5  # fewer cannot tell whether regions move together
-_SHRINK = 1.5
+_SHRINK = 1.5  # how far the covariance of M members is believed: chosen for coverage, see pooled_amplification
 _MEMBERS_FOR_WELCH = 8  # with fewer, a spread that is too small by chance looks like a small part of the error
 
 
