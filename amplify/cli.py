@@ -215,19 +215,23 @@ class Differential:
 class Ttbar:
     """Simulates top-pair events with Pythia 8 into an HDF5 file; an interrupted run continues. Needs the extra [ttbar].
 
-    Example: amplify ttbar --events 100000 --out top.h5
+    In a shell:
+        amplify ttbar --events 100000 --out top.h5
+        amplify ttbar --level jet --events 100000 --out jets.h5
     """
 
     events: Count
     """Accepted events."""
     out: Path
     """HDF5 file to write."""
-    level: Literal["parton"] = "parton"
-    """Parton level with initial-state radiation."""
+    level: Literal["parton", "jet"] = "parton"
+    """Partons with initial-state radiation, a third of a millisecond for each; or six anti-kt jets of hadrons, four milliseconds."""
     workers: int | None = None
     """Processes; default one per core. The events do not depend on it."""
-    smear: float = 1.0
-    """Times the detector resolution of 10 % in pT and .02 in eta and phi; 0 switches it off."""
+    smear: float | None = None
+    """Of partons: times the detector resolution of 10 % in pT and .02 in eta and phi; default 1, 0 switches it off."""
+    mpi: bool = False
+    """Of jets: with multiparton interactions, five times slower."""
     seed: int = 0
     """The same seed gives the same events."""
     json_to: Json = None
@@ -235,10 +239,9 @@ class Ttbar:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.ttbar import ttbar
-        from amplify.data.ttbar import TtbarSettings
+        from amplify.commands.ttbar import level, simulate
 
-        ttbar(self.out, self.events, TtbarSettings(seed=self.seed, smear=self.smear), self.workers, self.json_to)
+        simulate(self.out, self.events, level(self.level, self.seed, self.smear, self.mpi), self.workers, self.json_to)
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,33 @@ def tops_from_helicity(u: Any) -> tuple[Momentum, Momentum]:
     return t, tbar
 
 
+def to_jet_coordinates(p: Momentum, pt_min_gev: float, *, massive: bool) -> Any:
+    """(log(pT - pt_min), phi, eta) and, where massive, log m^2 of each particle: [event, particle, 3 or 4] (ttbar.md section 2). GeV inside the logarithms.
+
+    The edge of the cut on pT lies at minus infinity, so that no generated event falls below it.
+    """
+    xp = _np(p)
+    columns = [xp.log(pt(p) - pt_min_gev), phi(p), pseudorapidity(p)]
+    return xp.stack([*columns, xp.log(_minkowski(p, p))] if massive else columns, axis=-1)
+
+
+def from_jet_coordinates(u: Any, pt_min_gev: float) -> Momentum:
+    """Four-momenta [event, particle, 4] in GeV of `to_jet_coordinates`; exponents are clamped at 100 TeV and pseudorapidities at 10."""
+    xp = _np(u)
+    p_t = pt_min_gev + xp.exp(_at_most(u[..., 0], 11.5))
+    azimuth, eta = u[..., 1], -_at_most(-_at_most(u[..., 2], 10.0), 10.0)
+    p = massless(p_t, eta, azimuth)
+    if u.shape[-1] == 3:
+        return p
+    mass_squared = xp.exp(_at_most(u[..., 3], 23.0))
+    return xp.concatenate([xp.sqrt(p[..., :1] ** 2 + mass_squared[..., None]), p[..., 1:]], axis=-1)
+
+
+def passes(p: Momentum, *, pt_min_gev: float, eta_max: float, delta_r_min: float) -> Any:
+    """Which events [event] of particles [event, particle, 4] pass the cuts."""
+    return (pt(p) > pt_min_gev).all(axis=-1) & (_np(p).abs(pseudorapidity(p)) < eta_max).all(axis=-1) & (delta_r(p) > delta_r_min).all(axis=-1)
+
+
 def rotate_beams(u: Any) -> Any:
     """The same events with the two identical proton beams exchanged: a rotation by pi about the top's transverse direction, in HELICITY_COORDINATES.
 
@@ -223,6 +250,10 @@ def _dot(a: Any, b: Any) -> Any:
 
 def _minkowski(a: Momentum, b: Momentum) -> Any:
     return a[..., 0] * b[..., 0] - _dot(a[..., 1:], b[..., 1:])
+
+
+def _at_most(a: Any, limit: float) -> Any:
+    return _np(a).minimum(a, _zero(a) + limit)
 
 
 def _zero(a: Any) -> Any:
