@@ -129,7 +129,8 @@ def from_helicity(u: Any) -> Momentum:
     xp = _np(u)
     partons = []
     for k, top in enumerate(tops_from_helicity(u)):
-        m_w, gap, m_top = xp.exp(u[..., 5 + 2 * k]), xp.exp(u[..., 6 + 2 * k]), mass(top)
+        m_w, gap = xp.exp(u[..., 5 + 2 * k]), xp.exp(u[..., 6 + 2 * k])
+        m_top = xp.sqrt(gap + m_w**2)
         axes = _helicity_axes(top[..., 1:], _beam(top))
         w_flight = _direction(u[..., 9 + 2 * k], u[..., 13 + 2 * k], axes)
         momentum = gap / (2 * m_top)
@@ -137,8 +138,8 @@ def from_helicity(u: Any) -> Momentum:
         w_in_top = _four(xp.sqrt(momentum**2 + m_w**2), momentum[..., None] * w_flight)
         q_flight = _direction(u[..., 10 + 2 * k], u[..., 14 + 2 * k], _helicity_axes(w_flight, axes[2]))
         quarks = (_four(m_w / 2, sign * m_w[..., None] / 2 * q_flight) for sign in (1, -1))
-        q1, q2 = (boost_from_rest(boost_from_rest(q, w_in_top), top) for q in quarks)
-        partons += [boost_from_rest(b_in_top, top), q1, q2]
+        q1, q2 = (boost_from_rest(boost_from_rest(q, w_in_top, m_w), top, m_top) for q in quarks)
+        partons += [boost_from_rest(b_in_top, top, m_top), q1, q2]
     return xp.stack(partons, axis=-2)
 
 
@@ -198,9 +199,12 @@ def boost_to_rest(p: Momentum, frame: Momentum) -> Momentum:
     return boost_from_rest(p, _np(p).concatenate([frame[..., :1], -frame[..., 1:]], axis=-1))
 
 
-def boost_from_rest(p: Momentum, frame: Momentum) -> Momentum:
-    """p, given in the rest frame of the massive momentum `frame`, as seen where `frame` is measured."""
-    m = mass(frame)
+def boost_from_rest(p: Momentum, frame: Momentum, m: Any = None) -> Momentum:
+    """p, given in the rest frame of the massive momentum `frame`, as seen where `frame` is measured.
+
+    Give the mass m of the frame where it is known: single precision loses it in the energies of a fast one.
+    """
+    m = mass(frame) if m is None else m
     energy = (frame[..., 0] * p[..., 0] + _dot(frame[..., 1:], p[..., 1:])) / m
     factor = (energy + p[..., 0]) / (frame[..., 0] + m)
     return _four(energy, p[..., 1:] + factor[..., None] * frame[..., 1:])

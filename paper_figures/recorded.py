@@ -12,6 +12,8 @@ COMMANDS = {
     "coverage": "python -m experiments.coverage --preset full",
     "differential": "python -m experiments.differential --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
+    "ttbar_calibration": "python -m experiments.ttbar_calibration --preset full",
+    "ttbar_jets": "amplify ttbar --level jet --events 100000 --seed 1 --out jets.h5 && python -m experiments.ttbar_jets --data jets.h5",
 }
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from amplify.commands.demo import DemoSettings, demo
-from experiments import coverage, differential, ring, ttbar
+from amplify.errors import InputError
+from amplify.members.fit import FitConfig
+from experiments import coverage, differential, ring, ttbar, ttbar_calibration
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -66,8 +68,8 @@ def test_coverage_study_runs_and_continues(tmp_path):
     assert coverage.main("smoke", tmp_path).read_text() == first
 
 
-def test_ttbar_study_runs(tmp_path):
-    results = json.loads(ttbar.main("smoke", tmp_path).read_text())
+def test_ttbar_calibration_runs(tmp_path):
+    results = json.loads(ttbar_calibration.main("smoke", tmp_path).read_text())
     study = results["study"]
     assert len(study["regions"]) == 22 and study["generated_events_cut"] is False
     np.testing.assert_allclose(study["truth"][:20], 0.1, atol=1e-3)
@@ -75,6 +77,51 @@ def test_ttbar_study_runs(tmp_path):
         assert len(study[name]["value"]) == 22
     np.testing.assert_allclose(np.add(study["bias"]["value"], study["variance"]["value"]), study["actual"]["value"])
     assert [e["region"] for e in results["estimates"]] == study["regions"]
+
+
+def test_ttbar_study_runs_and_resumes(tmp_path):
+    """A spline flow and a transformer of a handful of weights; the other networks have tests of their own and take long to compile."""
+    tiny = FitConfig(5, 32, 2e-3)
+    models = {
+        "spline": ttbar.Model("spline", width=8, layers=2, training=tiny),
+        "transformer": ttbar.Model("transformer", width=8, heads=1, layers=1, training=tiny),
+        "transformer_jet": ttbar.Model("transformer", chart="jet", width=8, heads=1, layers=1, single=True, training=tiny),
+    }
+    config = ttbar.Config(n_truth=3000, n_train=300, sets=2, reserved=700, bootstrap_members=2, n_gen=600, n_holdout=2000, solver_steps=1, models=models)
+    first = ttbar.run(config, tmp_path, None, "test").read_text()
+    study = json.loads(first)["study"]
+    assert list(study["models"]) == list(models) and len(study["regions"]) == 36
+    np.testing.assert_allclose(np.array(study["truth"]).reshape(3, 12)[:, :10], 0.1, atol=1e-3)
+    for name, model in study["models"].items():
+        assert 0 < model["passing"] < 1 and model["parameters"] > 100
+        for cut in ("all", "cut"):
+            assert set(model[cut]["ks"]) == set(study["ks_of_training_set"]) and max(model[cut]["ks"].values()) > max(study["ks_of_training_set"].values())
+            assert ("averaging" in model[cut]) == (name != "transformer_jet")
+        limits = model["differential"]["after cuts, holdout"]
+        assert limits["all"]["status"] in ("upper_limit", "unresolved") and len(limits) == 7
+    # untrained networks are far off, and the spread of their members knows nothing of it
+    tail = study["models"]["spline"]["all"]["averaging"]["groups"]["m_tt, all"]
+    assert tail["actual"] < 1
+    (tmp_path / "parts" / "transformer-02.npz").unlink()
+    (tmp_path / "results.json").unlink()
+    again = json.loads(ttbar.run(config, tmp_path, None, "test").read_text())["study"]
+    for timed in ("train_seconds", "sample_ms"):
+        again["models"]["transformer"].pop(timed), study["models"]["transformer"].pop(timed)
+    assert again == study
+    with pytest.raises(InputError, match=r"config\.json of another"):
+        ttbar.run(ttbar.Config(), tmp_path, None, "test")
+    with pytest.raises(InputError, match=r"at least 5700 events, got 3"):
+        (tmp_path / "b").mkdir()
+        _three_events(tmp_path / "b" / "three.h5")
+        ttbar.run(config, tmp_path / "b", tmp_path / "b" / "three.h5", "test")
+
+
+def _three_events(path):
+    import h5py
+
+    p_t, eta = np.full((3, 6), 50.0), np.tile(np.arange(6) - 2.5, (3, 1))
+    with h5py.File(path, "w") as file:
+        file["momenta"] = np.stack([p_t * np.cosh(eta), p_t, 0 * p_t, p_t * np.sinh(eta)], axis=-1)
 
 
 @pytest.mark.parametrize(("block", "numbers", "least", "most"), [(0, 10, 0.1, 30), (1, 1, 50, 20_000)])

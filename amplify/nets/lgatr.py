@@ -1,0 +1,239 @@
+"""L-GATr, the Lorentz-equivariant transformer on multivectors (arXiv:2405.14806, arXiv:2411.00446)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from amplify.errors import InputError
+from amplify.nets import multivectors as mv
+from amplify.nets.multivectors import Features, Linear
+
+NONLINEARITIES = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
+
+
+@dataclass(frozen=True)
+class LGATrConfig:
+    """Sizes and settings; the defaults are those of the package lgatr 2.0, `published` has those of arXiv:2411.00446.
+
+    Attributes:
+        in_mv: multivector channels of the input.
+        out_mv: multivector channels of the output.
+        hidden_mv: multivector channels in between.
+        in_s: plain scalars of the input, 0 for none.
+        out_s: plain scalars of the output, 0 for none.
+        hidden_s: plain scalars in between, 0 for none.
+        blocks: transformer blocks.
+        heads: attention heads.
+        attention_ratio: channels of all heads over hidden channels; a head has at least one multivector and four plain scalars.
+        multi_query: one set of keys and values for all heads.
+        head_scale: a learned factor per head (arXiv:2110.09456).
+        mlp_ratio: hidden channels of the geometric MLP over hidden channels.
+        mlp_layers: linear layers of the MLP; the geometric product counts as one, and the last has no nonlinearity.
+        nonlinearity: relu, sigmoid, tanh, gelu or silu of the scalar part, which multiplies the multivector.
+        affine_norm: learned gains per channel and grade after the norms in front of attention and MLP.
+        parity: equivariance under the whole Lorentz group; without it scalars mix with pseudoscalars and vectors with axial vectors (`subgroup` in lgatr).
+        reinsert_mv: multivector channels of the input that all queries, keys and values see again.
+        reinsert_s: scalar channels of the input that they see again.
+    """
+
+    in_mv: int
+    out_mv: int
+    hidden_mv: int = 16
+    in_s: int = 0
+    out_s: int = 0
+    hidden_s: int = 32
+    blocks: int = 6
+    heads: int = 8
+    attention_ratio: int = 1
+    multi_query: bool = False
+    head_scale: bool = False
+    mlp_ratio: int = 4
+    mlp_layers: int = 2
+    nonlinearity: str = "gelu"
+    affine_norm: bool = True
+    parity: bool = False
+    reinsert_mv: tuple[int, ...] = ()
+    reinsert_s: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("in_mv", "out_mv", "hidden_mv", "blocks", "heads", "attention_ratio", "mlp_ratio", "mlp_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(name, "at least 1", str(getattr(self, name)), "an L-GATr without it computes nothing")
+        for name in ("in_s", "out_s", "hidden_s"):
+            if getattr(self, name) < 0:
+                raise InputError(name, "0 or more scalar channels", str(getattr(self, name)), "use 0 for none")
+        if self.nonlinearity not in NONLINEARITIES:
+            raise InputError("nonlinearity", ", ".join(NONLINEARITIES), self.nonlinearity, "choose one of these")
+        for name, size in (("reinsert_mv", self.in_mv), ("reinsert_s", self.in_s)):
+            if any(not 0 <= channel < size for channel in getattr(self, name)):
+                raise InputError(name, f"channels below {size}", str(getattr(self, name)), "name channels of the input")
+
+    @property
+    def head_mv(self) -> int:
+        """Multivector channels of one head."""
+        return max(self.attention_ratio * self.hidden_mv // self.heads, 1)
+
+    @property
+    def head_s(self) -> int:
+        """Plain scalars of one head."""
+        return max(self.attention_ratio * self.hidden_s // self.heads, 4) if self.hidden_s else 0
+
+
+def published(**sizes: Any) -> LGATrConfig:
+    """The settings of the paper's code: attention and MLP ratio 2, norms without gains; the rest as in LGATrConfig (arXiv:2411.00446)."""
+    return LGATrConfig(**{"attention_ratio": 2, "mlp_ratio": 2, "affine_norm": False, **sizes})
+
+
+class LGATr(nn.Module):
+    """Equivariant network from multivectors and scalars per token to multivectors and scalars per token.
+
+    Attributes:
+        config: sizes and settings.
+    """
+
+    config: LGATrConfig
+
+    @nn.compact
+    def __call__(
+        self, multivectors: Float[Array, "*batch token in_mv 16"], scalars: Float[Array, "*batch token in_s"] | None = None
+    ) -> tuple[Float[Array, "*batch token out_mv 16"], Float[Array, "*batch token out_s"] | None]:
+        """Output multivectors and scalars (None if the config has no output scalars)."""
+        config, batch = self.config, multivectors.shape[:-2]
+        _check_inputs(config, multivectors, scalars)
+        inputs, hidden, outputs = (config.in_mv, config.in_s), (config.hidden_mv, config.hidden_s), (config.out_mv, config.out_s)
+        linear_in = self.param("linear_in", mv.init_linear, inputs, hidden)
+        blocks = self.param("blocks", lambda key: jax.vmap(lambda key: init_block(key, config))(jax.random.split(key, config.blocks)))
+        linear_out = self.param("linear_out", mv.init_linear, hidden, outputs)
+        if self.is_initializing():  # shapes of parameters do not depend on the input: no need to run the network
+            nothing = jnp.zeros((*batch, config.out_mv, 16), multivectors.dtype)
+            return nothing, jnp.zeros((*batch, config.out_s), multivectors.dtype) if config.out_s else None
+        x = mv.split(multivectors, scalars)
+        again = _take(x, config)
+        x = mv.linear(linear_in, x, parity=config.parity)
+        x, _ = jax.lax.scan(lambda x, params: (jax.checkpoint(lambda p,x: block(p, x, again, config))(params,x), None), x, blocks)
+        out, plain = mv.join(mv.linear(linear_out, x, parity=config.parity))
+        return out.reshape(*batch, config.out_mv, 16), plain.reshape(*batch, config.out_s) if config.out_s else None
+
+
+def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | None) -> None:
+    if multivectors.ndim < 3 or multivectors.shape[-2:] != (config.in_mv, 16):
+        raise InputError("multivectors", f"shape [..., token, {config.in_mv}, 16]", str(list(multivectors.shape)), "embed vectors with amplify.nets.algebra")
+    expected, got = (*multivectors.shape[:-2], config.in_s), None if scalars is None else scalars.shape
+    if got != expected and not (got is None and config.in_s == 0):
+        raise InputError("scalars", f"shape {list(expected)}", str(got if got is None else list(got)), "give in_s scalars per token")
+
+
+def init_block(key: PRNGKeyArray, config: LGATrConfig) -> dict[str, Any]:
+    """Parameters of one block: attention and geometric MLP."""
+    hidden = (config.hidden_mv, config.hidden_s)
+    seen = (hidden[0] + len(config.reinsert_mv), hidden[1] + len(config.reinsert_s))
+    heads = (config.heads * config.head_mv, config.heads * config.head_s)
+    widths = [hidden, *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1), hidden]
+    keys = jax.random.split(key, 7)
+    groups = config.heads + 2 * (1 if config.multi_query else config.heads)  # queries, keys, values
+    params = {
+        "qkv": mv.init_linear(keys[0], seen, (groups * config.head_mv, groups * config.head_s), bias=False),
+        "attention_out": mv.init_linear(keys[1], heads, hidden, gain=0.1, plain_gain=0.1),
+        "left": mv.init_linear(keys[2], hidden, (widths[1][0], 0)),
+        "right": mv.init_linear(keys[3], hidden, (widths[1][0], 0), gain=0.5, one=True),  # near one: the product starts as the left factor
+        "product": mv.init_linear(keys[4], (widths[1][0], hidden[1]), widths[1]),
+        "mlp": [mv.init_linear(key, a, b) for key, a, b in zip(jax.random.split(keys[5], config.mlp_layers - 1), widths[1:-1], widths[2:], strict=True)],
+    }
+    if config.affine_norm:
+        params |= {name: (jnp.ones((config.hidden_mv, 5)), jnp.ones(config.hidden_s)) for name in ("gain_attention", "gain_mlp")}
+    if config.head_scale:
+        params["head_scale"] = jnp.ones(config.heads)
+    return params
+
+
+def block(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
+    """Attention, then the geometric MLP, each on normed features and added to x."""
+    x = _add(x, _attention(params, _norm(x, params.get("gain_attention")), again, config))
+    return _add(x, _mlp(params, _norm(x, params.get("gain_mlp")), config))
+
+
+def _add(x: Features, y: Features) -> Features:
+    return Features(x.scalar + y.scalar, x.tensor + y.tensor)
+
+
+def _norm(x: Features, gains: tuple[Array, Array] | None) -> Features:
+    """Norm, then gains [channel, grade] of multivectors and [plain] of plain scalars."""
+    x = mv.norm(x)
+    if gains is None:
+        return x
+    grade, plain = gains[0].T, gains[1]
+    tensor = jnp.concatenate([jnp.stack([grade[jnp.array([1, 3])]] * 4), jnp.stack([grade[jnp.array([2, 2])]] * 3)])
+    return Features(x.scalar * jnp.concatenate([grade[0], grade[4], plain])[:, None, None], x.tensor * tensor[..., None, None])
+
+
+def _mlp(params: Mapping[str, Any], x: Features, config: LGATrConfig) -> Features:
+    """Linear map of the geometric product of two linear maps; then a perceptron whose nonlinearity is a gate."""
+    product = mv.geometric_product(*(mv.linear(params[factor], x, parity=config.parity) for factor in ("left", "right")))
+    plain = x.scalar[2 * x.channels :]
+    x = mv.norm(mv.linear(params["product"], product._replace(scalar=jnp.concatenate([product.scalar, plain])), parity=config.parity))
+    for weights in params["mlp"]:
+        x = mv.linear(weights, _gate(x, config.nonlinearity), parity=config.parity)
+    return x
+
+
+def _gate(x: Features, nonlinearity: str) -> Features:
+    """Multivectors times the nonlinearity of their scalar part."""
+    function = NONLINEARITIES[nonlinearity]
+    gate = function(x.scalar[: x.channels])
+    pseudoscalars = x.scalar[x.channels : 2 * x.channels]
+    return Features(jnp.concatenate([x.scalar[: x.channels] * gate, pseudoscalars * gate, function(x.scalar[2 * x.channels :])]), x.tensor * gate[None, None])
+
+
+def _attention(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
+    """Weights from the invariant inner product of queries and keys, that of their plain scalars included."""
+    heads, channels = config.heads, config.head_mv
+    qkv = _heads(mv.linear(params["qkv"], _append(x, again), parity=config.parity), channels)
+    kv = 1 if config.multi_query else heads
+    q, k, v = qkv[:, :heads], qkv[:, heads : heads + kv], qkv[:, heads + kv :]
+    if config.multi_query:
+        k, v = (jnp.broadcast_to(y, q.shape) for y in (k, v))
+    q = q * jnp.asarray(_signs(config), q.dtype)[:, None, None, None]
+    weights = jax.nn.softmax(jnp.einsum("fhie,fhje->hije", q, k) / math.sqrt(len(q)), axis=2)
+    if config.head_scale:
+        weights = weights * params["head_scale"][:, None, None, None]
+    out = jnp.einsum("hije,fhje->fhie", weights, v)
+    scalar, tensor = out[: -14 * channels], out[-14 * channels :]
+    out = Features(scalar.reshape(-1, *x.scalar.shape[1:]), tensor.reshape(7, 2, channels * heads, *x.scalar.shape[1:]))
+    return mv.linear(params["attention_out"], out, parity=config.parity)
+
+
+def _heads(x: Features, channels: int) -> Float[Array, "feature head token event"]:
+    """Normed features of each head in one axis, from channels [channel head]."""
+    heads, rest = x.channels // channels, x.scalar.shape[1:]
+    x = mv.norm(Features(x.scalar.reshape(-1, heads, *rest), x.tensor.reshape(7, 2, channels, heads, *rest)))
+    return jnp.concatenate([x.scalar, x.tensor.reshape(14 * channels, heads, *rest)])
+
+
+def _signs(config: LGATrConfig) -> np.ndarray:
+    """Signs of features in the inner product; the partner y of a component x has the opposite sign, as I squares to -1."""
+    pair, reverse = np.array([1.0, -1.0]), np.array([1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0])
+    tensor = np.broadcast_to(reverse[:, None, None] * pair[:, None], (7, 2, config.head_mv))
+    return np.concatenate([np.repeat(pair, config.head_mv), np.ones(config.head_s), tensor.ravel()])
+
+
+def _take(x: Features, config: LGATrConfig) -> Features:
+    """Input channels that every block sees again."""
+    mv_rows, plain = np.array(config.reinsert_mv, int), np.array(config.reinsert_s, int)
+    rows = np.concatenate([mv_rows, config.in_mv + mv_rows, 2 * config.in_mv + plain])
+    return Features(x.scalar[rows], x.tensor[:, :, mv_rows])
+
+
+def _append(x: Features, more: Features) -> Features:
+    """Further channels behind those of x."""
+    if not len(more.scalar):
+        return x
+    (a, b), (c, d) = ((y.scalar[: 2 * y.channels].reshape(2, y.channels, *y.scalar.shape[1:]), y.scalar[2 * y.channels :]) for y in (x, more))
+    pairs = jnp.concatenate([a, c], axis=1)
+    return Features(jnp.concatenate([pairs.reshape(-1, *b.shape[1:]), b, d]), jnp.concatenate([x.tensor, more.tensor], axis=2))

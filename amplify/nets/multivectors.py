@@ -1,0 +1,206 @@
+"""Equivariant layers on multivectors: linear map, norm, gate, geometric product (arXiv:2405.14806, arXiv:2411.00446).
+
+The pseudoscalar I = e0123 squares to -1 and plays the imaginary unit: sixteen real components are eight pairs e_j (x_j + y_j I), with e_j one of 1 (scalar),
+e0 e1 e2 e3 (vector), e01 e02 e03 (bivector); y is the pseudoscalar, the axial vector, the magnetic part. A Lorentz-equivariant linear map then is a matrix on
+the (x, y) channels of each of the three kinds, and plain scalars are further channels of the first. Components come first and events last in memory: a linear
+map is one batched matrix product, and everything else is arithmetic on long vectors.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from amplify.nets.algebra import BLADES, GRADES, blade_product
+
+NORM_FLOOR = 0.01  # light-like multivectors have norm zero: they are not blown up
+DUAL_SIGNS = tuple(blade_product(blade, BLADES[15])[1] for blade in BLADES[:8])  # e_j I is this times component 15 - j
+COMMUTES = tuple(-1 if grade == 1 else 1 for grade in GRADES[:8])  # I e_j is this times e_j I
+SQUARES = tuple(blade_product(blade, blade)[1] for blade in BLADES[:8])
+INVERSES = tuple((square, -square * commutes) for square, commutes in zip(SQUARES, COMMUTES, strict=True))  # of e_j and e_j I, which square to +-1
+
+
+class Features(NamedTuple):
+    """Multivectors as pairs (x, y) of e_j (x + y I), and plain scalars; the trailing axes are token and event, or head, token and event."""
+
+    scalar: Float[Array, "2*channel+plain *rest"]  # scalars, pseudoscalars, plain scalars
+    tensor: Float[Array, "7 2 channel *rest"]  # the vector's four, then the bivector's three pairs
+
+    @property
+    def channels(self) -> int:
+        """Multivector channels."""
+        return self.tensor.shape[2]
+
+
+def split(multivectors: Float[Array, "*batch token channel 16"], scalars: Float[Array, "*batch token plain"] | None) -> Features:
+    """Pairs from components, events last."""
+    tokens, channels = multivectors.shape[-3:-1]
+    x = multivectors.reshape(-1, tokens, channels, 16).transpose(3, 2, 1, 0)
+    pairs = jnp.stack([x[:8], x[:7:-1] * _dual_signs(x)], axis=1)
+    rows = [pairs[0].reshape(2 * channels, *x.shape[2:])]
+    if scalars is not None:
+        rows.append(scalars.reshape(-1, tokens, scalars.shape[-1]).transpose(2, 1, 0))
+    return Features(jnp.concatenate(rows), pairs[1:])
+
+
+def join(x: Features) -> tuple[Float[Array, "event token channel 16"], Float[Array, "event token plain"]]:
+    """Components from pairs, events first."""
+    pairs = jnp.concatenate([x.scalar[: 2 * x.channels].reshape(1, *x.tensor.shape[1:]), x.tensor])
+    components = jnp.concatenate([pairs[:, 0], (pairs[:, 1] * _dual_signs(pairs))[::-1]])
+    return components.transpose(3, 2, 1, 0), x.scalar[2 * x.channels :].transpose(2, 1, 0)
+
+
+def _dual_signs(x: Array) -> Float[Array, "8 1 1 1"]:
+    return jnp.asarray(DUAL_SIGNS, x.dtype).reshape(8, 1, 1, 1)
+
+
+class Linear(NamedTuple):
+    """Parameters of an equivariant linear map; rows are outputs, columns inputs, of each all x, then all y, then plain scalars."""
+
+    scalar: Float[Array, "2*out+out_plain 2*channel+plain"]
+    vector: Float[Array, "2*out 2*channel"]
+    bivector: Float[Array, "2 out channel"]  # real and imaginary part: bivectors commute with I
+    bias: Float[Array, "2*out+out_plain"]  # or empty
+
+
+def init_linear(
+    key: PRNGKeyArray, inputs: tuple[int, int], outputs: tuple[int, int], *, bias: bool = True, gain: float = 1.0, plain_gain: float = 1.0, one: bool = False
+) -> Linear:
+    """Uniform weights that keep the variance; plain scalars, where there are any, bring half of that of the scalars.
+
+    Args:
+        key: random key.
+        inputs: multivector channels and plain scalars.
+        outputs: the same.
+        bias: of scalars, pseudoscalars and plain scalars.
+        gain: of multivector outputs.
+        plain_gain: of plain outputs.
+        one: whether the scalar part starts around 1.
+    """
+    (mv, s), (out, out_s) = inputs, outputs
+    half = math.sqrt(0.5) if s else 1.0
+    bounds = Linear(
+        np.block(
+            [
+                [np.full((2 * out, 2 * mv), gain * half / math.sqrt(mv)), np.full((2 * out, s), gain * half / math.sqrt(max(s, 1)))],
+                [np.full((out_s, 2 * mv), plain_gain * half / math.sqrt(2 * mv)), np.full((out_s, s), plain_gain * half / math.sqrt(max(s, 1)))],
+            ]
+        ),
+        np.full((2 * out, 2 * mv), gain / math.sqrt(mv)),
+        np.full((2, out, mv), gain / math.sqrt(mv)),
+        np.repeat([1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)], [2 * out, out_s]) if bias else np.zeros(0),
+    )
+    sizes = [bound.size for bound in bounds]
+    draws = jnp.split(jax.random.uniform(key, (sum(sizes),), jnp.float32, -1.0, 1.0), np.cumsum(sizes)[:-1])
+    weights = Linear(*(draw.reshape(bound.shape) * jnp.asarray(bound, jnp.float32) for draw, bound in zip(draws, bounds, strict=True)))
+    return weights._replace(bias=weights.bias.at[:out].add(1.0)) if one else weights
+
+
+def linear(params: Linear, x: Features, *, parity: bool) -> Features:
+    """Most general equivariant linear map of multivectors and plain scalars; with `parity` x and y do not mix."""
+    if parity:
+        params = _without_mixing(params)
+    rest, out = x.scalar.shape[1:], params.bivector.shape[1]
+    real, imaginary = params.bivector
+    bivector = jnp.concatenate([jnp.concatenate([real, -imaginary], axis=1), jnp.concatenate([imaginary, real], axis=1)])
+    weights, inputs = params.scalar, x.scalar.reshape(len(x.scalar), -1)
+    if params.bias.size:  # a constant input: what follows a matrix product can be fused with an addition that it repeats many times
+        weights, inputs = jnp.concatenate([weights, params.bias[:, None]], axis=1), jnp.concatenate([inputs, jnp.ones_like(inputs[:1])])
+    scalar = weights @ inputs
+    tensor = jnp.matmul(jnp.stack([params.vector] * 4 + [bivector] * 3), x.tensor.reshape(7, 2 * x.channels, -1))
+    return Features(scalar.reshape(-1, *rest), tensor.reshape(7, 2, out, *rest))
+
+
+def _without_mixing(params: Linear) -> Linear:
+    out, channels = params.bivector.shape[1:]
+    row, column = (np.arange(size) // half == 1 for size, half in zip(params.scalar.shape, (out, channels), strict=True))
+    same = row[:, None] == column[None]
+    return Linear(
+        jnp.where(same, params.scalar, 0.0),
+        jnp.where(same[: 2 * out, : 2 * channels], params.vector, 0.0),
+        params.bivector.at[1].set(0.0),
+        jnp.where(row, 0.0, params.bias) if params.bias.size else params.bias,
+    )
+
+
+def norm(x: Features) -> Features:
+    """Multivectors over the root of their mean norm, layer norm of plain scalars."""
+    scale = norm_scale(x)
+    rows = [x.scalar[: 2 * x.channels] * scale[None]]
+    if len(x.scalar) > 2 * x.channels:
+        rows.append(layer_norm(x.scalar[2 * x.channels :]))
+    return Features(jnp.concatenate(rows), x.tensor * scale[None, None, None])
+
+
+def norm_scale(x: Features) -> Float[Array, "*rest"]:
+    """One over the root of the mean over channels of the absolute norms of the five grades."""
+    signs = jnp.asarray(SQUARES[1:], x.tensor.dtype).reshape(7, *[1] * (x.tensor.ndim - 1))
+    squares = x.tensor**2 * signs  # the invariants are differences of these, for y with the opposite sign, which is the reason for pairing them
+    vector, bivector = jnp.abs(squares[:4].sum(0)).sum((0, 1)), squares[4:].sum(0)
+    total = (x.scalar[: 2 * x.channels] ** 2).sum(0) + vector + jnp.abs(bivector[0] - bivector[1]).sum(0)
+    return jax.lax.rsqrt(jnp.maximum(total / x.channels, NORM_FLOOR))
+
+
+def layer_norm(x: Float[Array, "plain *rest"]) -> Float[Array, "plain *rest"]:
+    """Mean 0 and variance 1 over the channels."""
+    centred = x - x.mean(0, keepdims=True)
+    return centred * jax.lax.rsqrt((centred**2).mean(0, keepdims=True) + 1e-5)
+
+
+def geometric_product(left: Features, right: Features) -> Features:
+    """Product of the multivectors channel by channel, without plain scalars."""
+    scalar, tensor = _product(_multivectors(left), _multivectors(right), False, False)
+    return Features(scalar.reshape(-1, *scalar.shape[2:]), tensor)
+
+
+def _multivectors(x: Features) -> tuple[Float[Array, "2 channel *rest"], Float[Array, "7 2 channel *rest"]]:
+    return x.scalar[: 2 * x.channels].reshape(x.tensor.shape[1:]), x.tensor
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _product(x: tuple[Array, Array], y: tuple[Array, Array], invert_x: bool, invert_y: bool) -> tuple[Array, Array]:
+    """Complex products e_i (a + b I) e_j (c + d I) = e_i e_j ((a c - t b d) + (a d + t b c) I), where I e_j = t e_j I."""
+    left, right = [x[0], *x[1]], [y[0], *y[1]]
+    real, imaginary = [0.0] * 8, [0.0] * 8
+    for i, j, k, sign, turned in PAIR_TABLE:
+        (a, b), (c, d) = left[i], right[j]
+        if invert_x:
+            a, b = INVERSES[i][0] * a, INVERSES[i][1] * b
+        if invert_y:
+            c, d = INVERSES[j][0] * c, INVERSES[j][1] * d
+        re, im = a * c - COMMUTES[j] * (b * d), a * d + COMMUTES[j] * (b * c)
+        if turned:
+            re, im = -im, re
+        real[k] = real[k] + sign * re
+        imaginary[k] = imaginary[k] + sign * im
+    tensor = jnp.stack([part for pair in zip(real[1:], imaginary[1:], strict=True) for part in pair])
+    return jnp.stack([real[0], imaginary[0]]), tensor.reshape(x[1].shape)
+
+
+def _product_backward(invert_x: bool, invert_y: bool, factors: tuple, g: tuple[Array, Array]) -> tuple:
+    """Products again, with each component's inverse: the sum over components of g (x y) is that of (g y*) x and of (x* g) y."""
+    x, y = factors
+    return _product(g, y, False, not invert_y), _product(x, g, not invert_x, False)
+
+
+_product.defvjp(lambda x, y, *inverts: (_product(x, y, *inverts), (x, y)), _product_backward)
+
+
+def _pair_table() -> list[tuple[int, int, int, int, bool]]:
+    """Rows (i, j, k, sign, turned): e_i e_j = sign e_k, times I if turned."""
+    rows = []
+    for i in range(8):
+        for j in range(8):
+            blade, sign = blade_product(BLADES[i], BLADES[j])
+            index = BLADES.index(blade)
+            turned = index >= 8
+            k = 15 - index if turned else index
+            rows.append((i, j, k, sign * DUAL_SIGNS[k] if turned else sign, turned))
+    return rows
+
+
+PAIR_TABLE = _pair_table()
