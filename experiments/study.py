@@ -96,13 +96,16 @@ def run(main: Callable[..., Any]) -> None:
         sys.exit(2)
 
 
-def claim(out: Path, config: Any) -> None:
-    """Writes the resolved config beside the results; a directory that holds another config is refused."""
-    note, mine = out / "config.json", json.dumps(asdict(config), indent=2, sort_keys=True)
-    if note.exists() and note.read_text() != mine:
-        raise InputError(str(out), "results of this config", f"{note.name} of another", "choose another --out or remove the directory")
-    out.mkdir(parents=True, exist_ok=True)
-    note.write_text(mine)
+def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
+    """Writes the resolved config, and what else decides the results, beside them; a directory that holds another config is refused."""
+    note, mine = out / "config.json", json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True)
+    try:
+        if note.exists() and note.read_text() != mine:
+            raise InputError(str(out), "results of this config", f"{note.name} of another", "choose another --out or remove the directory")
+        out.mkdir(parents=True, exist_ok=True)
+        note.write_text(mine)
+    except OSError as error:
+        raise InputError(str(out), "a directory to write into", error.strerror or str(error), "choose another --out") from None
 
 
 def record(path: Path, command: str, config: Any, study: dict[str, Any], estimates: list[dict[str, Any]]) -> None:

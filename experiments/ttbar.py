@@ -7,7 +7,7 @@ has to estimate it. The truth is a hundred times larger than a training set. Gen
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,7 @@ class Model:
         width: of the conditioner of the spline flow, of a transformer; L-GATr has `multivectors` and `scalars` channels instead.
         layers: of the spline flow, blocks of the others.
         single: one network on the first training set and no more, to compare.
+        n_gen: events that each network generates, if not as many as the config says: fast networks can afford less noise.
         training: steps, batch, ...
     """
 
@@ -58,23 +59,32 @@ class Model:
     multivectors: int = 8
     scalars: int = 16
     single: bool = False
+    n_gen: int | None = None
     training: FitConfig = FitConfig(steps=2000, batch=256, learning_rate=2e-3)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The file of events holds, in this order: truth, training sets that are reported, those that settings were chosen on, and the holdout of a user."""
+    """The file of events holds, in this order: truth, training sets that are reported, those that settings were chosen on, and the holdout of a user.
+
+    Settings were chosen on networks trained on the reserved events behind the reported sets; these were compared with the truth.
+
+    Attributes:
+        reserved: events between truth and holdout, the reported sets first.
+        block: events that are integrated at once (`Solver`).
+        group: networks that are trained side by side and stored together, whatever the number of devices.
+    """
 
     n_truth: int = 1_000_000
     n_train: int = 10_000
     sets: int = 4
-    reserved: int = 180_000
+    reserved: int = 200_000
     bootstrap_members: int = 6
     n_gen: int = 20_000
     n_holdout: int = 20_000
     solver_steps: int = 8
     block: int | None = 64
-    group: int | None = None
+    group: int = 2
     seed: int = 0
     models: dict[str, Model] = field(default_factory=dict)
 
@@ -84,8 +94,8 @@ def _models(steps: int) -> dict[str, Model]:
     training = FitConfig(steps, 128, 3e-3)
     small = training._replace(micro_batch=32)
     return {
-        "spline": Model("spline", width=64, layers=8, training=FitConfig(600, 512, 2e-3, 2.0)),
-        "transformer": Model("transformer", heads=8, training=training),
+        "spline": Model("spline", width=64, layers=8, n_gen=200_000, training=FitConfig(600, 512, 2e-3, 2.0)),
+        "transformer": Model("transformer", heads=8, n_gen=50_000, training=training),
         "lloca": Model("lloca", training=training),
         "lgatr": Model("lgatr", training=small),
         "transformer_jet": Model("transformer", chart="jet", heads=8, single=True, training=training),
@@ -100,7 +110,7 @@ PRESETS = {
         models={"spline": Model("spline", width=16, layers=2, training=_TINY)}
         | {name: Model(name, width=32, layers=1, multivectors=4, scalars=8, training=_TINY) for name in ("transformer", "lloca", "lgatr")},
     ),
-    "quick": Config(n_truth=200_000, sets=2, bootstrap_members=4, n_gen=10_000, models=_models(600)),
+    "quick": Config(n_truth=200_000, sets=2, bootstrap_members=4, n_gen=10_000, models={k: replace(m, n_gen=None) for k, m in _models(600).items()}),
     "full": Config(models=_models(3000)),
     "paper": Config(
         n_truth=10_000_000, n_train=1_000_000, sets=4, reserved=4_000_000, bootstrap_members=16, n_gen=1_000_000, n_holdout=1_000_000,
@@ -130,7 +140,11 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
 
 def run(config: Config, out: Path, data: Path | None, command: str) -> Path:
     """The study with any config; `command` is what results.json says of how it was made."""
-    study.claim(out, config)
+    if config.sets * config.n_train > config.reserved:
+        raise InputError(
+            "training sets", f"at most the {config.reserved} reserved events", f"{config.sets} of {config.n_train}", "the holdout would share events"
+        )
+    study.claim(out, config, {"data": str(data) if data else None})
     events = _events(config, out, data)
     truth, rest = events[: config.n_truth], events[config.n_truth :]
     sets = rest[: config.sets * config.n_train].reshape(config.sets, config.n_train, *rest.shape[1:])
@@ -173,10 +187,9 @@ def _generated(config: Config, name: str, model: Model, sets: np.ndarray, parts:
     rows = own[:1] if model.single else jnp.concatenate([own, ensemble_rows(key_rows, config.n_train, members=config.bootstrap_members, resample="bootstrap")])
     # standardised by the first set, for all networks: one compiled training, and a hundredth of a width between sets
     generator = generator_for(config, model, chart, jnp.asarray(x[: config.n_train]))
-    keys, size = jax.random.split(key_fit, len(rows)), config.group or len(jax.devices())
-    found = []
-    for first in range(0, len(rows), size):
-        group = slice(first, min(first + size, len(rows)))
+    keys, found = jax.random.split(key_fit, len(rows)), []
+    for first in range(0, len(rows), config.group):
+        group = slice(first, min(first + config.group, len(rows)))
         train = partial(_train_group, config, model, generator, jnp.asarray(x), rows[group], keys[group], jax.random.fold_in(key_sample, first))
         found.append(study.cached(parts / f"{name}-{first:02d}.npz", partial(_announced, f"{name}, networks {group.start + 1} to {group.stop}", train)))
     total = {part: np.concatenate([f[part] for f in found]) for part in ("x",)}
@@ -196,7 +209,7 @@ def _train_group(config: Config, model: Model, generator: Generator, x: Any, row
     with progress_bar(f"{label}: training") as bar:
         ensemble = fit_members(keys, generator, x, rows, config=model.training, progress=bar.losses)
     trained = time.process_time()
-    samples = sample_members(key, generator, ensemble.params, config.n_gen)
+    samples = sample_members(key, generator, ensemble.params, model.n_gen or config.n_gen)
     done = time.process_time()
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(ensemble.params))
     return {

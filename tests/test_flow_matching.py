@@ -109,6 +109,7 @@ def test_weights_count_as_repetitions_in_the_loss():
     by_weight = flow.loss(params, key, x, half)
     other = flow.loss(params, key, x.at[25:].set(100.0), half)
     np.testing.assert_allclose(by_weight, other, rtol=1e-6)
+    np.testing.assert_allclose(flow.loss(params, key, x, 3 * half), by_weight, rtol=1e-6)
 
 
 def test_fourier_features():

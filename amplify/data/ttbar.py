@@ -56,8 +56,8 @@ def simulate(
 
 def check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
     """Raises InputError or MissingExtraError if `simulate` could not start, before anything is done or said."""
-    if not settings.smear >= 0:
-        raise InputError("--smear", "zero or more", str(settings.smear), "use 0 for bare partons, 1 for a detector")
+    if not 0 <= settings.smear < float("inf"):
+        raise InputError("--smear", "zero or more, and finite", str(settings.smear), "use 0 for bare partons, 1 for a detector")
     simulation.check(n, out, settings, recipe(), workers)
 
 

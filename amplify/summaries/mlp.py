@@ -42,11 +42,9 @@ def mlp_ratio(log_prob: LogProb | None = None, config: MLPConfig = MLPConfig(), 
         table = np.concatenate([np.column_stack([(x - centre) / width, label]) for x, label in zip(features, labels, strict=True)])
         weights = [np.ones(len(x)) if w is None else np.asarray(w) for x, w in ((x_gen, weight_gen), (x_true, weight_true))]
         weight = np.concatenate([w / w.mean() for w in (weights[0][: config.most_gen], weights[1])])
-        # as many rows of truth as of generated events: true ones repeat, differently in each member
-        rng = np.random.default_rng(seed)
-        rows = np.concatenate(
-            [np.tile(np.arange(len(x_gen)), (config.members, 1)), len(x_gen) + rng.integers(0, len(x_true), (config.members, len(x_gen)))], axis=1
-        )
+        # as many rows of truth as of generated events: the fewer ones repeat, true ones differently in each member
+        rng, n = np.random.default_rng(seed), max(len(x_gen), len(x_true))
+        rows = np.concatenate([np.tile(np.arange(n) % len(x_gen), (config.members, 1)), len(x_gen) + rng.integers(0, len(x_true), (config.members, n))], axis=1)
         keys = jax.random.split(jax.random.key(seed), config.members)
         ensemble = fit_members(keys, classifier, jnp.asarray(table, jnp.float32), jnp.asarray(rows), weight=jnp.asarray(weight), config=config.training)
         params = jax.tree.map(np.asarray, ensemble.params)
