@@ -167,6 +167,13 @@ def test_frames_are_lorentz_transformations(params):
     assert frames[..., 0, 0].min() >= 1
 
 
+def test_axes_of_nearly_parallel_vectors():
+    rng = np.random.default_rng(0)
+    first, other = rng.normal(size=(2, 50, 1, 3))
+    axes = jit(frames_module._axes)(jnp.asarray(np.stack([first, first + 1e-5 * other], 1), jnp.float32))
+    np.testing.assert_allclose(axes @ np.swapaxes(axes, -1, -2), np.broadcast_to(np.eye(3), (50, 1, 3, 3)), atol=1e-6)
+
+
 def test_inner_products_of_fast_particles():
     """Single precision for pairs a hundred times lighter than their energies, where E_i E_j - p_i p_j computed as it stands keeps three digits."""
     rng = np.random.default_rng(0)
@@ -183,17 +190,20 @@ def test_inner_products_of_fast_particles():
     np.testing.assert_allclose(got, exact, rtol=0, atol=2e-7 * 100)
 
 
-def test_two_tev_in_single_precision(params, x64):
-    """Jets of 20 to 2000 GeV in units of 206.6 GeV, a hundredth of their energy in mass: momenta in single precision, network and all."""
+@pytest.mark.parametrize("sharper", [1, 30])
+def test_two_tev_in_single_precision(sharper, params, x64):
+    """Jets of 20 to 2000 GeV in units of 206.6 GeV, a hundredth of their energy in mass; also with frames' weights that single particles dominate."""
     rng = np.random.default_rng(3)
     pt, phi, eta = np.exp(rng.uniform(np.log(0.1), np.log(10), (64, 4))), rng.uniform(-np.pi, np.pi, (64, 4)), rng.normal(size=(64, 4))
     p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
     p = np.concatenate([np.sqrt(0.0001 * pt**2 + (p**2).sum(-1))[..., None], p], -1)
-    s = rng.normal(size=(64, 4, 3))
-    single, exact = ([np.asarray(y, float).reshape(64, -1) for y in apply(*_in(d, (params, p, s, lab_references())))] for d in (jnp.float32, jnp.float64))
+    s, sharp = rng.normal(size=(64, 4, 3)), jax.tree.map(lambda x: x, params)
+    sharp["params"]["frames"]["layers"]["weight"]["kernel"] = sharper * params["params"]["frames"]["layers"]["weight"]["kernel"]
+    arguments = sharp, p, s, lab_references()
+    single, exact = ([np.asarray(y, float).reshape(64, -1) for y in apply(*_in(d, arguments))] for d in (jnp.float32, jnp.float64))
     error = np.max([np.abs(a - b).max(1) / np.abs(b).max(1) for a, b in zip(single, exact, strict=True)], 0)
-    assert np.quantile(error, 0.9) < 1e-4
     assert np.median(error) < 1e-5
+    assert error.max() < 5e-4
 
 
 def test_degenerate_events_are_finite(params):

@@ -47,19 +47,19 @@ def test_members_devices_and_loops(members):
     """vmap over members, split over devices, events in a lax.map, steps in a lax.scan: all the same numbers."""
     mesh = jax.make_mesh((2,), ("member",), axis_types=(jax.sharding.AxisType.Auto,))
 
-    def last(params, x):
-        return jax.lax.scan(lambda x, _: (x + jnp.pad(jax.lax.map(lambda e: NET.apply(params, e), x), ((0, 0), (0, 0), (0, 0), (0, 2))), None), x, length=2)[0]
+    def step(params, x):
+        return x + jnp.pad(jax.lax.map(lambda e: NET.apply(params, e), x), ((0, 0), (0, 0), (0, 0), (0, 2)))
 
-    def shard(params, x):
-        return jax.vmap(last, (0, None))(params, x)
+    def split(params, x):
+        return jax.vmap(lambda params: jax.lax.scan(lambda x, _: (step(params, x), None), step(params, x), length=1)[0])(params)
 
     member = PartitionSpec("member")
-    split = jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=(member, PartitionSpec()), out_specs=member))(members, jnp.asarray(X))
+    got = jax.jit(jax.shard_map(split, mesh=mesh, in_specs=(member, PartitionSpec()), out_specs=member))(members, jnp.asarray(X))
     for i in range(2):
         x, params = jnp.asarray(X), jax.tree.map(lambda x, i=i: x[i], members)
         for _ in range(2):
             x = x + jnp.pad(NET.apply(params, x), ((0, 0), (0, 0), (0, 0), (0, 2)))
-        np.testing.assert_allclose(split[i], x, atol=2e-6)
+        np.testing.assert_allclose(got[i], x, atol=2e-6)
 
 
 def test_gelu_and_its_derivatives(x64):

@@ -9,6 +9,7 @@ future-directed momenta), and a frame is a Lorentz transformation to rounding wh
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -20,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 from amplify.errors import InputError
 from amplify.nets.transformer import affine, dense_layers, gelu, torch_layers
 
+einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)  # graphics cards else round to ten bits, and boosts are differences of large numbers
 FLOOR = 1e-12  # of squared masses, in the units of the momenta: far below any, and its inverse squared is a number in single precision
 
 
@@ -99,15 +101,20 @@ def _weights(logits: Float[Array, "batch particle other 3"], itself: Bool[Array,
     dominant particle is eliminated here, where it cancels exactly: w_1 -> w_1 - c w_0 with c such that its weight is 0, then the same for w_2 and w_1.
     """
 
-    def at(pivot: Float[Array, "batch particle other"], x: Float[Array, "batch particle other 2"]) -> Float[Array, "batch particle 1 2"]:
+    def at(pivot: Float[Array, "batch particle other"], x: Float[Array, "batch particle other vector"]) -> Float[Array, "batch particle 1 vector"]:
         most = jax.nn.one_hot(jnp.argmax(pivot, 2), pivot.shape[2], dtype=x.dtype)
         return (most[..., None] * x).sum(2, keepdims=True)
 
+    def of_order_one(x: Float[Array, "batch particle other 1"]) -> Float[Array, "batch particle other 1"]:
+        largest = jax.lax.stop_gradient(jnp.abs(x).max(2, keepdims=True))  # the length of an axis means nothing, and its inverse may overflow
+        return x / jnp.where(largest > 0, largest, 1.0)
+
     first = jax.nn.softmax(jnp.where(itself[None], -jnp.inf, logits[..., 0]), axis=2)
     more = first[..., None] * jnp.expm1(jnp.clip(logits[..., 1:] - at(first, logits[..., 1:]), -60.0, 60.0))
-    pivot = at(jnp.abs(more[..., 0]), more)
-    ratio = pivot[..., 1:] / jnp.where(pivot[..., :1] == 0, 1.0, pivot[..., :1])
-    return jnp.concatenate([first[..., None], more[..., :1], more[..., 1:] - ratio * more[..., :1]], -1)
+    second, third = of_order_one(more[..., :1]), of_order_one(more[..., 1:])
+    pivot = at(jnp.abs(second[..., 0]), jnp.concatenate([second, third], -1))
+    third = third - pivot[..., 1:] / jnp.where(pivot[..., :1] == 0, 1.0, pivot[..., :1]) * second
+    return jnp.concatenate([first[..., None], second, of_order_one(third)], -1)
 
 
 def inner_products(momenta: Float[Array, "batch particle 4"]) -> Float[Array, "batch particle particle"]:
@@ -139,14 +146,14 @@ def polar_frames(
     Vectors without a rest frame or a direction (massless, parallel) get an arbitrary one, never a nan; their frames are Lorentz transformations too, but
     not equivariant ones, which do not exist.
     """
-    vectors = jnp.einsum("bijk,bjm->bkim", coefficients, momenta)
-    energies = jnp.einsum("bij,bjl->bil", coefficients[..., 0], products)  # of p_l in the rest frame, times the mass
+    vectors = einsum("bijk,bjm->bkim", coefficients, momenta)
+    energies = einsum("bij,bjl->bil", coefficients[..., 0], products)  # of p_l in the rest frame, times the mass
     mass, u0, u = four_velocity(vectors[:, 0, :, 1:], (energies * coefficients[..., 0]).sum(-1))
     more = coefficients[..., 1:] / mass[..., None, None]
     time, scale = ((energies[..., None] * c).sum(2) for c in (more, jnp.abs(more)))
     rest = to_rest(vectors[:, 1:], u0[:, None], u[:, None], jnp.moveaxis(time, 2, 1))
     axes = _axes(rest / (jnp.moveaxis(scale, 2, 1)[..., None] + FLOOR))
-    along = jnp.einsum("bikm,bim->bik", axes, u)
+    along = einsum("bikm,bim->bik", axes, u)
     rows = axes + along[..., None] * (u / (1 + u0)[..., None])[:, :, None]
     return jnp.concatenate([jnp.concatenate([u0[..., None], -u], -1)[:, :, None], jnp.concatenate([-along[..., None], rows], -1)], 2)
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from amplify.nets.frames import FramesConfig, LocalFrames, four_velocity, frames_from_torch, inner_products, inverse, to_rest
+from amplify.nets.frames import FramesConfig, LocalFrames, einsum, four_velocity, frames_from_torch, inner_products, inverse, to_rest
 from amplify.nets.transformer import Transformer, TransformerConfig, Transport, transformer_from_torch
 
 
@@ -74,6 +74,9 @@ class LLoCa(nn.Module):
             momenta: (E, px, py, pz) of timelike or lightlike particles in units in which they are of order one.
             scalars: what else is known of each particle and the event (type, time), invariant.
             references: vectors which break the symmetry, the same for all events (`frames.lab_references`); none keeps it whole.
+
+        Raises:
+            InputError: the settings contradict each other, or a single particle has no other and no reference.
         """
         c, dtype, n = self.config, scalars.dtype, momenta.shape[-2]
         p, s = (x.reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in (momenta, scalars))
@@ -96,7 +99,7 @@ class LLoCa(nn.Module):
 
 
 def _seen(frames: Float[Array, "batch particle 4 4"], vectors: Float[Array, "batch particle vector 4"]) -> Float[Array, "batch particle vector 4"]:
-    return jnp.einsum("bimn,bivn->bivm", frames, vectors)
+    return einsum("bimn,bivn->bivm", frames, vectors)
 
 
 def _to_event_frame(
@@ -127,6 +130,15 @@ def from_torch(frames: Mapping[str, Any], transformer: Mapping[str, Any], config
     """Parameters of `LLoCa` from the `state_dict`s of lloca 2.0's frames' predictor and transformer.
 
     Its inputs are ours: features of the local momentum, of the references if seen, scalars; its outputs the components of the vectors, then scalars.
+
+    Args:
+        frames: of `LearnedPDFrames` with `MLPVectors`.
+        transformer: of `backbone.transformer.Transformer`.
+        config: of our network, of the same sizes.
+        n_references: vectors given as references, further particles with scalars zero there.
+
+    Raises:
+        InputError: weights are missing, left over, or of other sizes than the config says.
     """
     networks = {"frames": frames_from_torch(frames, config.frames, n_references), "transformer": transformer_from_torch(transformer, config.transformer)}
     return {"params": {name: params["params"] for name, params in networks.items()}}

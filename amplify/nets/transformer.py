@@ -176,7 +176,7 @@ def _transported(
 ) -> Float[Array, "batch token set head channel"]:
     """The last 4 `vectors` channels from one frame to another."""
     n = x.shape[-1] - 4 * vectors
-    moved = jnp.einsum("btmn,btshvn->btshvm", frames, x[..., n:].reshape(*x.shape[:4], vectors, 4))
+    moved = jnp.einsum("btmn,btshvn->btshvm", frames, x[..., n:].reshape(*x.shape[:4], vectors, 4), precision="highest")
     return jnp.concatenate([x[..., :n], moved.reshape(*x.shape[:4], -1)], -1)
 
 

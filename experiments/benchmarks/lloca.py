@@ -25,7 +25,7 @@ SCALARS, OUT_SCALARS = 14, 2
 
 
 def main(batch: int = 256, passes: int = 20, repetitions: int = 5, out: Path | None = None) -> None:
-    """Prints microseconds of CPU time per event, the best of `repetitions`, which alternate between the two; and seconds to compile.
+    """Prints microseconds of CPU time per event, the best of `repetitions`, which alternate between the two; and seconds of CPU time to compile.
 
     Args:
         batch: events.
@@ -74,9 +74,9 @@ def _amplify(momenta: np.ndarray, scalars: np.ndarray, passes: int, result: dict
             return jax.lax.scan(lambda p, _: (jax.tree.map(lambda x, g: x - 1e-3 * g, p, jax.grad(loss)(p, *inputs)), None), params, length=passes)[0]
 
         for kind, run in (("forward", forward), ("forward and backward", backward)):
-            started = time.perf_counter()
+            started = time.process_time()
             compiled = jax.jit(run).lower(params, inputs).compile()
-            result[f"compile {name}, {kind}, s"] = time.perf_counter() - started
+            result[f"compile {name}, {kind}, s"] = time.process_time() - started
             runs[f"{name}, {kind}, us/event"] = lambda run=compiled, params=params, inputs=inputs: jax.block_until_ready(run(params, inputs))
     return runs
 
