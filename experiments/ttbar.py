@@ -211,7 +211,7 @@ def _train_group(config: Config, model: Model, generator: Generator, x: Any, row
     trained = time.process_time()
     samples = sample_members(key, generator, ensemble.params, model.n_gen or config.n_gen)
     done = time.process_time()
-    parameters = sum(leaf[0].size for leaf in jax.tree.leaves(ensemble.params))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(ensemble.params)) // len(rows)
     return {
         "x": np.asarray(samples.x), "train_seconds": np.asarray((trained - started) / len(rows)), "sample_seconds": np.asarray((done - trained) / len(rows)),
         "parameters": np.asarray(parameters), "loss": np.asarray(ensemble.loss[:, -100:]).mean(),

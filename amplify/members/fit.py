@@ -138,8 +138,10 @@ def fit_members(
         state, loss = advance(state, keys, rows, x, weight, steps)
         losses.append(loss)
         if progress is not None:
-            progress((chunk + 1) * length, config.steps, np.asarray(loss[:members]).mean(axis=1))
-    ensemble = jax.tree.map(lambda leaf: leaf[:members], Ensemble(state.params, jnp.concatenate(losses, axis=1), state.diverged_at))
+            progress((chunk + 1) * length, config.steps, np.asarray(loss)[:members].mean(axis=1))
+    ensemble = Ensemble(state.params, jnp.concatenate(losses, axis=1), state.diverged_at)
+    if len(padded) > members:
+        ensemble = jax.tree.map(lambda leaf: leaf[:members], ensemble)
     _refuse_divergence(ensemble)
     return ensemble
 

@@ -9,11 +9,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from amplify.errors import InputError
 from amplify.nets import multivectors as mv
-from amplify.nets.multivectors import Features, Linear
+from amplify.nets.multivectors import Features
 
 NONLINEARITIES = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 
@@ -107,17 +107,15 @@ class LGATr(nn.Module):
         """Output multivectors and scalars (None if the config has no output scalars)."""
         config, batch = self.config, multivectors.shape[:-2]
         _check_inputs(config, multivectors, scalars)
-        inputs, hidden, outputs = (config.in_mv, config.in_s), (config.hidden_mv, config.hidden_s), (config.out_mv, config.out_s)
-        linear_in = self.param("linear_in", mv.init_linear, inputs, hidden)
-        blocks = self.param("blocks", lambda key: jax.vmap(lambda key: init_block(key, config))(jax.random.split(key, config.blocks)))
-        linear_out = self.param("linear_out", mv.init_linear, hidden, outputs)
+        ranges = _ranges(config)
+        linear_in, blocks, linear_out = (self.param(name, mv.draw, ranges[name]) for name in ("linear_in", "blocks", "linear_out"))
         if self.is_initializing():  # shapes of parameters do not depend on the input: no need to run the network
             nothing = jnp.zeros((*batch, config.out_mv, 16), multivectors.dtype)
             return nothing, jnp.zeros((*batch, config.out_s), multivectors.dtype) if config.out_s else None
         x = mv.split(multivectors, scalars)
         again = _take(x, config)
         x = mv.linear(linear_in, x, parity=config.parity)
-        x, _ = jax.lax.scan(lambda x, params: (jax.checkpoint(lambda p,x: block(p, x, again, config))(params,x), None), x, blocks)
+        x, _ = jax.lax.scan(lambda x, params: (jax.checkpoint(lambda p, x: block(p, x, again, config))(params, x), None), x, blocks)
         out, plain = mv.join(mv.linear(linear_out, x, parity=config.parity))
         return out.reshape(*batch, config.out_mv, 16), plain.reshape(*batch, config.out_s) if config.out_s else None
 
@@ -130,27 +128,31 @@ def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | Non
         raise InputError("scalars", f"shape {list(expected)}", str(got if got is None else list(got)), "give in_s scalars per token")
 
 
-def init_block(key: PRNGKeyArray, config: LGATrConfig) -> dict[str, Any]:
-    """Parameters of one block: attention and geometric MLP."""
+def _ranges(config: LGATrConfig) -> dict[str, Any]:
+    """Ranges of the starting weights; those of the blocks are stacked."""
     hidden = (config.hidden_mv, config.hidden_s)
-    seen = (hidden[0] + len(config.reinsert_mv), hidden[1] + len(config.reinsert_s))
     heads = (config.heads * config.head_mv, config.heads * config.head_s)
-    widths = [hidden, *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1), hidden]
-    keys = jax.random.split(key, 7)
+    seen = (hidden[0] + len(config.reinsert_mv), hidden[1] + len(config.reinsert_s))
     groups = config.heads + 2 * (1 if config.multi_query else config.heads)  # queries, keys, values
-    params = {
-        "qkv": mv.init_linear(keys[0], seen, (groups * config.head_mv, groups * config.head_s), bias=False),
-        "attention_out": mv.init_linear(keys[1], heads, hidden, gain=0.1, plain_gain=0.1),
-        "left": mv.init_linear(keys[2], hidden, (widths[1][0], 0)),
-        "right": mv.init_linear(keys[3], hidden, (widths[1][0], 0), gain=0.5, one=True),  # near one: the product starts as the left factor
-        "product": mv.init_linear(keys[4], (widths[1][0], hidden[1]), widths[1]),
-        "mlp": [mv.init_linear(key, a, b) for key, a, b in zip(jax.random.split(keys[5], config.mlp_layers - 1), widths[1:-1], widths[2:], strict=True)],
+    widths = [hidden, *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1), hidden]
+    factor = (widths[1][0], 0)
+    block: dict[str, Any] = {
+        "qkv": mv.linear_ranges(seen, (groups * config.head_mv, groups * config.head_s), bias=False),
+        "attention_out": mv.linear_ranges(heads, hidden, gain=0.1, plain_gain=0.1),
+        "left": mv.linear_ranges(hidden, factor),
+        "right": mv.linear_ranges(hidden, factor, gain=0.5, one=True),  # near one: the product starts as the left factor
+        "product": mv.linear_ranges((widths[1][0], hidden[1]), widths[1]),
+        "mlp": [mv.linear_ranges(a, b) for a, b in zip(widths[1:-1], widths[2:], strict=True)],
     }
     if config.affine_norm:
-        params |= {name: (jnp.ones((config.hidden_mv, 5)), jnp.ones(config.hidden_s)) for name in ("gain_attention", "gain_mlp")}
+        block |= {name: (np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s))) for name in ("gain_attention", "gain_mlp")}
     if config.head_scale:
-        params["head_scale"] = jnp.ones(config.heads)
-    return params
+        block["head_scale"] = np.ones((2, config.heads))
+    return {
+        "linear_in": mv.linear_ranges((config.in_mv, config.in_s), hidden),
+        "blocks": jax.tree.map(lambda x: np.repeat(x[:, None], config.blocks, axis=1), block),
+        "linear_out": mv.linear_ranges(hidden, (config.out_mv, config.out_s)),
+    }
 
 
 def block(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
@@ -192,35 +194,43 @@ def _gate(x: Features, nonlinearity: str) -> Features:
 
 
 def _attention(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
-    """Weights from the invariant inner product of queries and keys, that of their plain scalars included."""
-    heads, channels = config.heads, config.head_mv
-    qkv = _heads(mv.linear(params["qkv"], _append(x, again), parity=config.parity), channels)
-    kv = 1 if config.multi_query else heads
-    q, k, v = qkv[:, :heads], qkv[:, heads : heads + kv], qkv[:, heads + kv :]
+    """Weights from the invariant inner product of normed queries and keys, that of their plain scalars included."""
+    heads, channels, rest = config.heads, config.head_mv, x.scalar.shape[1:]
+    qkv = mv.linear(params["qkv"], _append(x, again), parity=config.parity)
+    groups = qkv.channels // channels
+    qkv = Features(qkv.scalar.reshape(-1, groups, *rest), qkv.tensor.reshape(7, 2, channels, groups, *rest))
+    scale = mv.norm_scale(qkv)
+    ends = [heads, heads + (groups - heads) // 2]  # queries, keys, values
+    scalar = jnp.split(mv.normed_scalar(qkv, scale), ends, axis=1)
+    tensor = jnp.split(qkv.tensor.reshape(14 * channels, groups, *rest), ends, axis=1)
     if config.multi_query:
-        k, v = (jnp.broadcast_to(y, q.shape) for y in (k, v))
-    q = q * jnp.asarray(_signs(config), q.dtype)[:, None, None, None]
-    weights = jax.nn.softmax(jnp.einsum("fhie,fhje->hije", q, k) / math.sqrt(len(q)), axis=2)
+        scalar, tensor = ([y[0], *(jnp.broadcast_to(z, y[0].shape) for z in y[1:])] for y in (scalar, tensor))
+    of_query, of_key, of_value = jnp.split(scale, ends)
+    # vectors and bivectors stay as they are: their norms multiply the far smaller matrices of tokens
+    signs = _signs(config)
+    logits = _inner(tensor[0] * signs[1].astype(scale.dtype), tensor[1]) * (of_query[:, :, None] * of_key[:, None])
+    logits += _inner(scalar[0] * signs[0].astype(scale.dtype), scalar[1])
+    weights = jax.nn.softmax(logits / math.sqrt(16 * channels + config.head_s), axis=2)
     if config.head_scale:
         weights = weights * params["head_scale"][:, None, None, None]
-    out = jnp.einsum("hije,fhje->fhie", weights, v)
-    scalar, tensor = out[: -14 * channels], out[-14 * channels :]
-    out = Features(scalar.reshape(-1, *x.scalar.shape[1:]), tensor.reshape(7, 2, channels * heads, *x.scalar.shape[1:]))
-    return mv.linear(params["attention_out"], out, parity=config.parity)
+    plain, mixed = _average(weights, scalar[2]), _average(weights * of_value[:, None], tensor[2])
+    return mv.linear(params["attention_out"], Features(plain.reshape(-1, *rest), mixed.reshape(7, 2, channels * heads, *rest)), parity=config.parity)
 
 
-def _heads(x: Features, channels: int) -> Float[Array, "feature head token event"]:
-    """Normed features of each head in one axis, from channels [channel head]."""
-    heads, rest = x.channels // channels, x.scalar.shape[1:]
-    x = mv.norm(Features(x.scalar.reshape(-1, heads, *rest), x.tensor.reshape(7, 2, channels, heads, *rest)))
-    return jnp.concatenate([x.scalar, x.tensor.reshape(14 * channels, heads, *rest)])
+def _inner(q: Float[Array, "feature head query event"], k: Float[Array, "feature head key event"]) -> Float[Array, "head query key event"]:
+    return jnp.einsum("fhie,fhje->hije", q, k)
 
 
-def _signs(config: LGATrConfig) -> np.ndarray:
+def _average(weights: Float[Array, "head query key event"], v: Float[Array, "feature head key event"]) -> Float[Array, "feature head query event"]:
+    return jnp.einsum("hije,fhje->fhie", weights, v)
+
+
+def _signs(config: LGATrConfig) -> tuple[Array, Array]:
     """Signs of features in the inner product; the partner y of a component x has the opposite sign, as I squares to -1."""
     pair, reverse = np.array([1.0, -1.0]), np.array([1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0])
     tensor = np.broadcast_to(reverse[:, None, None] * pair[:, None], (7, 2, config.head_mv))
-    return np.concatenate([np.repeat(pair, config.head_mv), np.ones(config.head_s), tensor.ravel()])
+    scalar = np.concatenate([np.repeat(pair, config.head_mv), np.ones(config.head_s)])
+    return jnp.asarray(scalar)[:, None, None, None], jnp.asarray(tensor.reshape(-1, 1, 1, 1))
 
 
 def _take(x: Features, config: LGATrConfig) -> Features:

@@ -83,7 +83,9 @@ def _queries_keys_values(state: "_State", prefix: str, config: LGATrConfig) -> _
         parts = [np.moveaxis(x, axis, 0) for x in arrays]
         grouped = [x.reshape(len(x) // heads, heads, *x.shape[1:]) for x, heads in zip(parts, (config.heads, 1, 1), strict=True)]
         joined = np.concatenate([np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, grouped[0].shape[-1] - x.shape[-1])]) for x in grouped], axis=1)
-        return np.moveaxis(joined.reshape(joined.shape[0] * joined.shape[1], *joined.shape[2:]), 0, axis)  # in lgatr values do not see reinserted channels: weight 0
+        return np.moveaxis(
+            joined.reshape(joined.shape[0] * joined.shape[1], *joined.shape[2:]), 0, axis
+        )  # in lgatr values do not see reinserted channels: weight 0
 
     return _Maps(
         join(q.mv, k.mv, v.mv, axis=1),

@@ -8,7 +8,7 @@ map is one batched matrix product, and everything else is arithmetic on long vec
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ INVERSES = tuple((square, -square * commutes) for square, commutes in zip(SQUARE
 class Features(NamedTuple):
     """Multivectors as pairs (x, y) of e_j (x + y I), and plain scalars; the trailing axes are token and event, or head, token and event."""
 
-    scalar: Float[Array, "2*channel+plain *rest"]  # scalars, pseudoscalars, plain scalars
+    scalar: Float[Array, "row *rest"]  # scalars, pseudoscalars, plain scalars
     tensor: Float[Array, "7 2 channel *rest"]  # the vector's four, then the bivector's three pairs
 
     @property
@@ -67,13 +67,12 @@ class Linear(NamedTuple):
     bias: Float[Array, "2*out+out_plain"]  # or empty
 
 
-def init_linear(
-    key: PRNGKeyArray, inputs: tuple[int, int], outputs: tuple[int, int], *, bias: bool = True, gain: float = 1.0, plain_gain: float = 1.0, one: bool = False
+def linear_ranges(
+    inputs: tuple[int, int], outputs: tuple[int, int], *, bias: bool = True, gain: float = 1.0, plain_gain: float = 1.0, one: bool = False
 ) -> Linear:
-    """Uniform weights that keep the variance; plain scalars, where there are any, bring half of that of the scalars.
+    """Ranges [low or high, ...] of uniform weights that keep the variance; plain scalars, where there are any, bring half of that of the scalars.
 
     Args:
-        key: random key.
         inputs: multivector channels and plain scalars.
         outputs: the same.
         bias: of scalars, pseudoscalars and plain scalars.
@@ -83,21 +82,27 @@ def init_linear(
     """
     (mv, s), (out, out_s) = inputs, outputs
     half = math.sqrt(0.5) if s else 1.0
+    from_mv = np.repeat([gain / math.sqrt(mv), plain_gain / math.sqrt(2 * mv)], [2 * out, out_s])
+    from_s = np.repeat([gain, plain_gain], [2 * out, out_s]) / math.sqrt(max(s, 1))
+    offset = np.repeat([1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)], [2 * out, out_s]) if bias else np.zeros(0)
     bounds = Linear(
-        np.block(
-            [
-                [np.full((2 * out, 2 * mv), gain * half / math.sqrt(mv)), np.full((2 * out, s), gain * half / math.sqrt(max(s, 1)))],
-                [np.full((out_s, 2 * mv), plain_gain * half / math.sqrt(2 * mv)), np.full((out_s, s), plain_gain * half / math.sqrt(max(s, 1)))],
-            ]
-        ),
+        half * np.concatenate([np.repeat(from_mv[:, None], 2 * mv, axis=1), np.repeat(from_s[:, None], s, axis=1)], axis=1),
         np.full((2 * out, 2 * mv), gain / math.sqrt(mv)),
         np.full((2, out, mv), gain / math.sqrt(mv)),
-        np.repeat([1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)], [2 * out, out_s]) if bias else np.zeros(0),
+        offset,
     )
-    sizes = [bound.size for bound in bounds]
-    draws = jnp.split(jax.random.uniform(key, (sum(sizes),), jnp.float32, -1.0, 1.0), np.cumsum(sizes)[:-1])
-    weights = Linear(*(draw.reshape(bound.shape) * jnp.asarray(bound, jnp.float32) for draw, bound in zip(draws, bounds, strict=True)))
-    return weights._replace(bias=weights.bias.at[:out].add(1.0)) if one else weights
+    ranges = Linear(*(np.stack([-bound, bound]) for bound in bounds))
+    return ranges._replace(bias=ranges.bias + (np.arange(2 * out + out_s) < out)) if one else ranges
+
+
+@jax.jit
+def draw(key: PRNGKeyArray, ranges: Any) -> Any:
+    """Uniform weights of a tree of ranges [low or high, ...]."""
+    leaves, structure = jax.tree.flatten(ranges)
+    ends = np.cumsum([leaf[0].size for leaf in leaves])
+    parts = jnp.split(jax.random.uniform(key, (int(ends[-1]),), jnp.float32), ends[:-1])
+    weights = [leaf[0] + (leaf[1] - leaf[0]) * part.reshape(leaf[0].shape) for leaf, part in zip(leaves, parts, strict=True)]
+    return jax.tree.unflatten(structure, [weight.astype(jnp.float32) for weight in weights])
 
 
 def linear(params: Linear, x: Features, *, parity: bool) -> Features:
@@ -130,19 +135,21 @@ def _without_mixing(params: Linear) -> Linear:
 def norm(x: Features) -> Features:
     """Multivectors over the root of their mean norm, layer norm of plain scalars."""
     scale = norm_scale(x)
-    rows = [x.scalar[: 2 * x.channels] * scale[None]]
-    if len(x.scalar) > 2 * x.channels:
-        rows.append(layer_norm(x.scalar[2 * x.channels :]))
-    return Features(jnp.concatenate(rows), x.tensor * scale[None, None, None])
+    return Features(normed_scalar(x, scale), x.tensor * scale[None, None, None])
+
+
+def normed_scalar(x: Features, scale: Float[Array, "*rest"]) -> Float[Array, "row *rest"]:
+    """Scalars and pseudoscalars times the scale, layer norm of plain scalars."""
+    rows = x.scalar[: 2 * x.channels] * scale[None]
+    return jnp.concatenate([rows, layer_norm(x.scalar[2 * x.channels :])]) if len(x.scalar) > 2 * x.channels else rows
 
 
 def norm_scale(x: Features) -> Float[Array, "*rest"]:
     """One over the root of the mean over channels of the absolute norms of the five grades."""
-    signs = jnp.asarray(SQUARES[1:], x.tensor.dtype).reshape(7, *[1] * (x.tensor.ndim - 1))
-    squares = x.tensor**2 * signs  # the invariants are differences of these, for y with the opposite sign, which is the reason for pairing them
-    vector, bivector = jnp.abs(squares[:4].sum(0)).sum((0, 1)), squares[4:].sum(0)
-    total = (x.scalar[: 2 * x.channels] ** 2).sum(0) + vector + jnp.abs(bivector[0] - bivector[1]).sum(0)
-    return jax.lax.rsqrt(jnp.maximum(total / x.channels, NORM_FLOOR))
+    squares = x.tensor**2 * jnp.asarray(SQUARES[1:], x.tensor.dtype).reshape(7, *[1] * (x.tensor.ndim - 1))
+    vector, bivector = squares[:4].sum(0), squares[4:].sum(0)  # of vector and axial vector; of magnetic and electric part, whose difference is invariant
+    norms = (x.scalar[: 2 * x.channels] ** 2).sum(0) + jnp.abs(vector).sum((0, 1)) + jnp.abs(bivector[0] - bivector[1]).sum(0)
+    return jax.lax.rsqrt(jnp.maximum(norms / x.channels, NORM_FLOOR))
 
 
 def layer_norm(x: Float[Array, "plain *rest"]) -> Float[Array, "plain *rest"]:
