@@ -200,8 +200,8 @@ def differential(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Limits "n_equiv < X" of one network, learned and tested on the user's holdout and on the whole truth, by region.
 
-    A region has the ratio learned of all events, with its zero moved by the shares of both samples in the region: counts, which say nothing of where in the region
-    an event lies. Samples are compared after the cuts, and once as generated. Each limit holds at 90 %, not all together.
+    A region has the ratio learned of all events, with its zero moved by the shares of both samples in the region: counts, which say nothing of where in it an
+    event lies. Samples are compared after the cuts, and once as generated. Each limit holds at 90 %, not all together.
     """
     result: dict[str, Any] = {}
     records: list[dict[str, Any]] = []

@@ -1,5 +1,6 @@
 """L-GATr, the Lorentz-equivariant transformer on multivectors (arXiv:2405.14806, arXiv:2411.00446)."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ def _ranges(config: LGATrConfig) -> dict[str, Any]:
         "left": mv.linear_ranges(hidden, factor),
         "right": mv.linear_ranges(hidden, factor, gain=0.5, one=True),  # near one: the product starts as the left factor
         "product": mv.linear_ranges((widths[1][0], hidden[1]), widths[1]),
-        "mlp": [mv.linear_ranges(a, b) for a, b in zip(widths[1:-1], widths[2:], strict=True)],
+        "mlp": [mv.linear_ranges(a, b) for a, b in itertools.pairwise(widths[1:])],
     }
     if config.affine_norm:
         block |= {name: (np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s))) for name in ("gain_attention", "gain_mlp")}

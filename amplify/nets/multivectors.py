@@ -85,13 +85,14 @@ def linear_ranges(
     from_mv = np.repeat([gain / math.sqrt(mv), plain_gain / math.sqrt(2 * mv)], [2 * out, out_s])
     from_s = np.repeat([gain, plain_gain], [2 * out, out_s]) / math.sqrt(max(s, 1))
     offset = np.repeat([1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)], [2 * out, out_s]) if bias else np.zeros(0)
-    bounds = Linear(
+    bounds: list[Any] = [
         half * np.concatenate([np.repeat(from_mv[:, None], 2 * mv, axis=1), np.repeat(from_s[:, None], s, axis=1)], axis=1),
         np.full((2 * out, 2 * mv), gain / math.sqrt(mv)),
         np.full((2, out, mv), gain / math.sqrt(mv)),
         offset,
-    )
-    ranges = Linear(*(np.stack([-bound, bound]) for bound in bounds))
+    ]
+    stacked: list[Any] = [np.stack([-bound, bound]) for bound in bounds]
+    ranges = Linear(*stacked)
     return ranges._replace(bias=ranges.bias + (np.arange(2 * out + out_s) < out)) if one else ranges
 
 
@@ -160,7 +161,7 @@ def layer_norm(x: Float[Array, "plain *rest"]) -> Float[Array, "plain *rest"]:
 
 def geometric_product(left: Features, right: Features) -> Features:
     """Product of the multivectors channel by channel, without plain scalars."""
-    scalar, tensor = _product(_multivectors(left), _multivectors(right), False, False)
+    scalar, tensor = _product(_multivectors(left), _multivectors(right), False, False)  # pyright: ignore[reportGeneralTypeIssues]
     return Features(scalar.reshape(-1, *scalar.shape[2:]), tensor)
 
 
