@@ -10,7 +10,7 @@ ESTIMATE = {"color": ACCENT, "marker": "s", "mfc": "white"}
 
 
 def figure() -> Figure:
-    """All generated events, none rejected; bars: 68 % of a bootstrap over training sets, and of the estimate. "all" pools ten bins."""
+    """All generated events, none rejected; bars: 68 % from the scatter of four training sets, and of the estimate. "all" pools ten bins."""
     _, found = generators()
     fig = Figure(figsize=(7.0, 5.8), layout="constrained")
     axes = fig.subplots(2, 2, sharey=True)
