@@ -18,7 +18,7 @@ from amplify.estimators.learned import split
 from amplify.generators.charts import Cuts, helicity_chart, jet_chart
 from amplify.members.fit import FitConfig
 from amplify.report.progress import progress_bar
-from amplify.report.results import averaging_records, differential_records
+from amplify.report.results import averaging_records, differential_records, finite
 from amplify.summaries.mlp import MLPConfig, mlp_ratio
 from amplify.types import Events, Holdout, Status
 
@@ -77,7 +77,16 @@ def measure(
             estimates += [record | {"generator": name} for record in records]
             result["models"][name] = part
             bar.count(k + 1, len(generated))
-    return result, estimates
+    return rounded(finite(result)), estimates
+
+
+def rounded(value: Any) -> Any:
+    """The same structure with floats of five digits: more than any of them is known to, in half the space."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 SHOWN = ("pt_t_gev", "m_tt_gev", "pt_tt_gev", "y_t", "m_t_gev", "m_wplus_gev", "pt_b_gev", "delta_r_min")
