@@ -108,6 +108,6 @@ def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
         raise InputError(str(out), "a directory to write into", error.strerror or str(error), "choose another --out") from None
 
 
-def record(path: Path, command: str, config: Any, study: dict[str, Any], estimates: list[dict[str, Any]]) -> None:
-    """results.json of a study, with the command that makes it again."""
-    write_json(path, environment(command, getattr(config, "seed", 0), asdict(config)) | {"estimates": estimates, "study": study})
+def record(path: Path, command: str, config: Any, study: dict[str, Any], estimates: list[dict[str, Any]], inputs: list[dict[str, Any]] | None = None) -> None:
+    """results.json of a study, with the command that makes it again and the files it read."""
+    write_json(path, environment(command, getattr(config, "seed", 0), asdict(config), inputs) | {"estimates": estimates, "study": study})

@@ -145,7 +145,7 @@ def run(config: Config, out: Path, data: Path | None, command: str) -> Path:
             "training sets", f"at most the {config.reserved} reserved events", f"{config.sets} of {config.n_train}", "the holdout would share events"
         )
     study.claim(out, config, {"data": str(data) if data else None})
-    events = _events(config, out, data)
+    events, source = _events(config, out, data)
     truth, rest = events[: config.n_truth], events[config.n_truth :]
     sets = rest[: config.sets * config.n_train].reshape(config.sets, config.n_train, *rest.shape[1:])
     holdout = rest[config.reserved : config.reserved + config.n_holdout]
@@ -153,13 +153,13 @@ def run(config: Config, out: Path, data: Path | None, command: str) -> Path:
     print("measuring", flush=True)
     results, estimates = ttbar_analysis.measure(config, truth, sets, holdout, generated)
     path = out / "results.json"
-    study.record(path, command, config, results, estimates)
+    study.record(path, command, config, results, estimates, [source])
     print(path)
     return path
 
 
-def _events(config: Config, out: Path, data: Path | None) -> np.ndarray:
-    """Momenta [event, 6, 4] in GeV, float32."""
+def _events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarray, dict[str, Any]]:
+    """Momenta [event, 6, 4] in GeV, float32, and what the file says of itself."""
     n_events = config.n_truth + config.reserved + config.n_holdout
     path = data or out / "events.h5"
     if not path.exists() and data is None:
@@ -167,13 +167,14 @@ def _events(config: Config, out: Path, data: Path | None) -> np.ndarray:
         with progress_bar("simulating", total=n_events) as bar:
             simulate(n_events, path, TtbarSettings(seed=config.seed), progress=lambda done: bar.count(done, n_events))
     cuts = Cuts()._asdict()
-    momenta = open_events(path, stop=n_events, particles=6, **cuts).momenta
+    found = open_events(path, stop=n_events, particles=6, **cuts)
+    momenta = found.momenta
     if len(momenta) < n_events:
         raise InputError(str(path), f"at least {n_events} events", str(len(momenta)), f"amplify ttbar --events {n_events}")
     if (kinematics.mass(momenta[:1000].astype(np.float64)) > 1.0).any():
         print("jets are taken as massless: the helicity coordinates have no room for their masses")
         momenta = np.concatenate([np.linalg.norm(momenta[..., 1:], axis=-1, keepdims=True), momenta[..., 1:]], axis=-1)
-    return momenta.astype(np.float32)
+    return momenta.astype(np.float32), {"path": path.name, "events": len(momenta), "settings": found.attributes.get("settings")}
 
 
 def _generated(config: Config, name: str, model: Model, sets: np.ndarray, parts: Path) -> dict[str, np.ndarray]:

@@ -81,12 +81,12 @@ def measure(
 
 
 def rounded(value: Any) -> Any:
-    """The same structure with floats of five digits: more than any of them is known to, in half the space."""
+    """The same structure with floats of four digits: more than any of them is known to, in half the space."""
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, list):
         return [rounded(part) for part in value]
-    return float(f"{value:.5g}") if isinstance(value, float) else value
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 SHOWN = ("pt_t_gev", "m_tt_gev", "pt_tt_gev", "y_t", "m_t_gev", "m_wplus_gev", "pt_b_gev", "delta_r_min")
