@@ -9,6 +9,8 @@ install_import_hook("amplify", "tests.typechecker.check")
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+collect_ignore_glob = ["references/*"]  # scripts that need PyTorch
+
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import pickle
-import resource
 import shutil
 import subprocess
 import sys
@@ -131,7 +130,9 @@ def test_full_disk_keeps_what_is_finished(stored, undisturbed, tmp_path):
     out, parts = tmp_path / "a.h5", tmp_path / "a.h5.parts"
     shutil.copytree(stored, parts)
     command = [sys.executable, "-m", "amplify", "ttbar", "--events", "4000", "--seed", "7", "--workers", "1", "--out", str(out)]
-    run = subprocess.run(command, preexec_fn=_small_files, capture_output=True, text=True)
+    # set by a process between this one and the command: forking here would be a risk for JAX's threads
+    limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({420_000}, resource.RLIM_INFINITY)); os.execv(sys.argv[1], sys.argv[1:])"
+    run = subprocess.run([sys.executable, "-c", limited, *command], capture_output=True, text=True)
     assert run.returncode == 2 and run.stderr.splitlines()[-1].startswith("error: ") and "finished chunks are kept" in run.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["000000.npz", "000001.npz", "a.h5.parts", "settings.json"]
     simulation.write(out, sorted(parts.glob("*.npz")), 4000, SETTINGS, ttbar.recipe(), sum(np.load(p)["cut_flow"] for p in parts.glob("*.npz")))
@@ -151,10 +152,6 @@ def test_full_disk_while_a_chunk_is_written(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"No space left.*finished chunks are kept"):
         ttbar.simulate(10, tmp_path / "a.h5", SETTINGS, workers=1)
     assert (tmp_path / "a.h5.parts" / "settings.json").exists()
-
-
-def _small_files():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (420_000, resource.RLIM_INFINITY))
 
 
 def _wait(condition):

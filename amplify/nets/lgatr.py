@@ -116,7 +116,9 @@ class LGATr(nn.Module):
         x = mv.split(multivectors, scalars)
         again = _take(x, config)
         x = mv.linear(linear_in, x, parity=config.parity)
-        x, _ = jax.lax.scan(lambda x, params: (jax.checkpoint(lambda p, x: block(p, x, again, config))(params, x), None), x, blocks)
+        # memory traffic, not arithmetic, sets the speed: a backward pass computes a block anew from its input rather than reading all that was in between
+        run = jax.checkpoint(lambda x, params: block(params, x, again, config))
+        x, _ = jax.lax.scan(lambda x, params: (run(x, params), None), x, blocks)
         out, plain = mv.join(mv.linear(linear_out, x, parity=config.parity))
         return out.reshape(*batch, config.out_mv, 16), plain.reshape(*batch, config.out_s) if config.out_s else None
 
@@ -157,7 +159,7 @@ def _ranges(config: LGATrConfig) -> dict[str, Any]:
 
 
 def block(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
-    """Attention, then the geometric MLP, each on normed features and added to x."""
+    """Attention, then the geometric MLP, each on normed features and added to x; `again` holds input channels that queries, keys and values see anew."""
     x = _add(x, _attention(params, _norm(x, params.get("gain_attention")), again, config))
     return _add(x, _mlp(params, _norm(x, params.get("gain_mlp")), config))
 
@@ -172,7 +174,7 @@ def _norm(x: Features, gains: tuple[Array, Array] | None) -> Features:
     if gains is None:
         return x
     grade, plain = gains[0].T, gains[1]
-    tensor = jnp.concatenate([jnp.stack([grade[jnp.array([1, 3])]] * 4), jnp.stack([grade[jnp.array([2, 2])]] * 3)])
+    tensor = jnp.stack([jnp.stack([grade[1], grade[3]])] * 4 + [jnp.stack([grade[2], grade[2]])] * 3)
     return Features(x.scalar * jnp.concatenate([grade[0], grade[4], plain])[:, None, None], x.tensor * tensor[..., None, None])
 
 
@@ -208,9 +210,8 @@ def _attention(params: Mapping[str, Any], x: Features, again: Features, config: 
         scalar, tensor = ([y[0], *(jnp.broadcast_to(z, y[0].shape) for z in y[1:])] for y in (scalar, tensor))
     of_query, of_key, of_value = jnp.split(scale, ends)
     # vectors and bivectors stay as they are: their norms multiply the far smaller matrices of tokens
-    signs = _signs(config)
-    logits = _inner(tensor[0] * signs[1].astype(scale.dtype), tensor[1]) * (of_query[:, :, None] * of_key[:, None])
-    logits += _inner(scalar[0] * signs[0].astype(scale.dtype), scalar[1])
+    scalar_signs, tensor_signs = (signs.astype(scale.dtype) for signs in _signs(config))
+    logits = _inner(scalar[0] * scalar_signs, scalar[1]) + _inner(tensor[0] * tensor_signs, tensor[1]) * (of_query[:, :, None] * of_key[:, None])
     weights = jax.nn.softmax(logits / math.sqrt(16 * channels + config.head_s), axis=2)
     if config.head_scale:
         weights = weights * params["head_scale"][:, None, None, None]

@@ -7,12 +7,13 @@ map is one batched matrix product, and everything else is arithmetic on long vec
 """
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.nets.algebra import BLADES, GRADES, blade_product
@@ -114,7 +115,7 @@ def linear(params: Linear, x: Features, *, parity: bool) -> Features:
     real, imaginary = params.bivector
     bivector = jnp.concatenate([jnp.concatenate([real, -imaginary], axis=1), jnp.concatenate([imaginary, real], axis=1)])
     weights, inputs = params.scalar, x.scalar.reshape(len(x.scalar), -1)
-    if params.bias.size:  # a constant input: what follows a matrix product can be fused with an addition that it repeats many times
+    if params.bias.size:  # a constant input: XLA would repeat an addition in each of the many loops that read its result
         weights, inputs = jnp.concatenate([weights, params.bias[:, None]], axis=1), jnp.concatenate([inputs, jnp.ones_like(inputs[:1])])
     scalar = weights @ inputs
     tensor = jnp.matmul(jnp.stack([params.vector] * 4 + [bivector] * 3), x.tensor.reshape(7, 2 * x.channels, -1))
@@ -161,41 +162,9 @@ def layer_norm(x: Float[Array, "plain *rest"]) -> Float[Array, "plain *rest"]:
 
 def geometric_product(left: Features, right: Features) -> Features:
     """Product of the multivectors channel by channel, without plain scalars."""
-    scalar, tensor = _product(_multivectors(left), _multivectors(right), False, False)  # pyright: ignore[reportGeneralTypeIssues]
-    return Features(scalar.reshape(-1, *scalar.shape[2:]), tensor)
-
-
-def _multivectors(x: Features) -> tuple[Float[Array, "2 channel *rest"], Float[Array, "7 2 channel *rest"]]:
-    return x.scalar[: 2 * x.channels].reshape(x.tensor.shape[1:]), x.tensor
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _product(x: tuple[Array, Array], y: tuple[Array, Array], invert_x: bool, invert_y: bool) -> tuple[Array, Array]:
-    """Complex products e_i (a + b I) e_j (c + d I) = e_i e_j ((a c - t b d) + (a d + t b c) I), where I e_j = t e_j I."""
-    left, right = [x[0], *x[1]], [y[0], *y[1]]
-    real, imaginary = [0.0] * 8, [0.0] * 8
-    for i, j, k, sign, turned in PAIR_TABLE:
-        (a, b), (c, d) = left[i], right[j]
-        if invert_x:
-            a, b = INVERSES[i][0] * a, INVERSES[i][1] * b
-        if invert_y:
-            c, d = INVERSES[j][0] * c, INVERSES[j][1] * d
-        re, im = a * c - COMMUTES[j] * (b * d), a * d + COMMUTES[j] * (b * c)
-        if turned:
-            re, im = -im, re
-        real[k] = real[k] + sign * re
-        imaginary[k] = imaginary[k] + sign * im
-    tensor = jnp.stack([part for pair in zip(real[1:], imaginary[1:], strict=True) for part in pair])
-    return jnp.stack([real[0], imaginary[0]]), tensor.reshape(x[1].shape)
-
-
-def _product_backward(invert_x: bool, invert_y: bool, factors: tuple, g: tuple[Array, Array]) -> tuple:
-    """Products again, with each component's inverse: the sum over components of g (x y) is that of (g y*) x and of (x* g) y."""
-    x, y = factors
-    return _product(g, y, False, not invert_y), _product(x, g, not invert_x, False)
-
-
-_product.defvjp(lambda x, y, *inverts: (_product(x, y, *inverts), (x, y)), _product_backward)
+    x, y = (jnp.concatenate([f.scalar[: 2 * f.channels].reshape(1, *f.tensor.shape[1:]), f.tensor]) for f in (left, right))
+    product = PRODUCT.bind(x, y, axis=0)
+    return Features(product[0].reshape(-1, *product.shape[3:]), product[1:])
 
 
 def _pair_table() -> list[tuple[int, int, int, int, bool]]:
@@ -212,3 +181,46 @@ def _pair_table() -> list[tuple[int, int, int, int, bool]]:
 
 
 PAIR_TABLE = _pair_table()
+
+
+def _product(x: Array, y: Array, *, axis: int) -> Array:
+    """Complex products e_i (a + b I) e_j (c + d I) = e_i e_j ((a c - t b d) + (a d + t b c) I), where I e_j = t e_j I; pairs at `axis`."""
+    left, right = (jnp.moveaxis(z, (axis, axis + 1), (0, 1)) for z in (x, y))
+    real, imaginary = [0.0] * 8, [0.0] * 8
+    for i, j, k, sign, turned in PAIR_TABLE:
+        (a, b), (c, d) = left[i], right[j]
+        re, im = a * c - COMMUTES[j] * (b * d), a * d + COMMUTES[j] * (b * c)
+        if turned:
+            re, im = -im, re
+        real[k] = real[k] + sign * re
+        imaginary[k] = imaginary[k] + sign * im
+    return jnp.stack([part for pair in zip(real, imaginary, strict=True) for part in pair], axis=axis).reshape(x.shape)
+
+
+def _inverse(x: Array, axis: int) -> Array:
+    """Each component as that of its blade's inverse: the sum over components of g (x y) is that of (g y*) x and of (x* g) y."""
+    return x * jnp.array(INVERSES, x.dtype).reshape(8, 2, *[1] * (x.ndim - axis - 2))
+
+
+def _product_of_batch(factors: tuple[Array, Array], dims: tuple[int | None, int | None], *, axis: int) -> tuple[Array, int]:
+    size = next(x.shape[dim] for x, dim in zip(factors, dims, strict=True) if dim is not None)
+    x, y = (jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in zip(factors, dims, strict=True))
+    return PRODUCT.bind(x, y, axis=axis + 1), 0
+
+
+def _product_primitive() -> Primitive:
+    """What JAX would derive from 256 terms takes minutes to compile; custom_vjp would forbid forward derivatives, which densities need."""
+    product = Primitive("geometric_product")
+    product.def_impl(jax.jit(_product, static_argnames="axis"))
+    product.def_abstract_eval(lambda x, y, *, axis: x)
+    ad.defbilinear(
+        product,
+        lambda g, x, y, *, axis: product.bind(g, _inverse(y, axis), axis=axis),
+        lambda g, x, y, *, axis: product.bind(_inverse(x, axis), g, axis=axis),
+    )
+    batching.primitive_batchers[product] = _product_of_batch
+    mlir.register_lowering(product, mlir.lower_fun(_product, multiple_results=False))
+    return product
+
+
+PRODUCT = _product_primitive()
