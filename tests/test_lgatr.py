@@ -14,8 +14,7 @@ from amplify.errors import InputError
 from amplify.nets import algebra
 from amplify.nets import lgatr as lgatr_module
 from amplify.nets import multivectors as mv
-from amplify.nets.lgatr import LGATr, LGATrConfig, published
-from amplify.nets.lgatr_torch import from_torch
+from amplify.nets.lgatr import LGATr, LGATrConfig, from_torch, published
 from tests.test_algebra import random_lorentz
 
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile

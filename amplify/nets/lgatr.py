@@ -92,6 +92,13 @@ def published(**sizes: Any) -> LGATrConfig:
     return LGATrConfig(**{"attention_ratio": 2, "mlp_ratio": 2, "affine_norm": False, **sizes})
 
 
+def from_torch(state_dict: Mapping[str, Any], config: LGATrConfig) -> dict[str, Any]:
+    """Parameters from the weights of the PyTorch package lgatr 2.0, for `LGATr(config).apply({"params": parameters}, ...)`; see `lgatr_torch`."""
+    from amplify.nets import lgatr_torch  # which is built on this file
+
+    return lgatr_torch.from_torch(state_dict, config)
+
+
 class LGATr(nn.Module):
     """Equivariant network from multivectors and scalars per token to multivectors and scalars per token.
 
