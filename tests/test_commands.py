@@ -10,7 +10,8 @@ import pytest
 from amplify.commands.demo import DemoSettings, demo
 from amplify.errors import InputError
 from amplify.members.fit import FitConfig
-from experiments import coverage, differential, ring, ttbar, ttbar_calibration
+from amplify.summaries.mlp import MLPConfig
+from experiments import coverage, differential, ring, ttbar, ttbar_analysis, ttbar_calibration
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -79,9 +80,10 @@ def test_ttbar_calibration_runs(tmp_path):
     assert [e["region"] for e in results["estimates"]] == study["regions"]
 
 
-def test_ttbar_study_runs_and_resumes(tmp_path):
+def test_ttbar_study_runs_and_resumes(tmp_path, monkeypatch):
     """A spline flow and a transformer of a handful of weights; the other networks have tests of their own and take long to compile."""
     tiny = FitConfig(5, 32, 2e-3)
+    monkeypatch.setattr(ttbar_analysis, "CLASSIFIER", MLPConfig(members=1, hidden=(16,), training=FitConfig(steps=40, batch=256, learning_rate=1e-2)))
     models = {
         "spline": ttbar.Model("spline", width=8, layers=2, training=tiny),
         "transformer": ttbar.Model("transformer", width=8, heads=1, layers=1, training=tiny),
