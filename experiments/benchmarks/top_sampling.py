@@ -1,6 +1,6 @@
 """Sampling top pairs: CPU time of an event, and how far integrals move, by the number of Runge-Kutta steps.
 
-`python -m experiments.benchmarks.top_sampling --config.network lgatr` trains a network of the study for a while and takes the same latents with ever fewer steps.
+`python -m experiments.benchmarks.top_sampling --config.network lgatr` trains a network of the study shortly and takes the same latents with ever fewer steps.
 Shifts are in units of sigma_n = sqrt(I (1 - I) / n_train), in which sigma_model is 1 / sqrt(G).
 """
 
