@@ -11,16 +11,24 @@ if TYPE_CHECKING:
     from amplify.estimators.averaging import averaging_amplification, pooled_amplification
     from amplify.estimators.differential import differential_amplification
     from amplify.estimators.learned import learned_amplification
+    from amplify.external.members import external_members
     from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
-    from amplify.members.ensemble import fit_ensemble
-    from amplify.members.external import external_members
-    from amplify.members.fit import FitConfig, fit
     from amplify.regions import Regions, count, fractions
     from amplify.sampling import member_integrals, sample_integrals, sample_members
     from amplify.summaries import exact_ratio
     from amplify.summaries.default import learned_ratio
-    from amplify.types import AveragingEstimate, DifferentialEstimate, Events, Generator, Holdout, Samples, Status
+    from amplify.training.ensemble import fit_ensemble
+    from amplify.training.fit import FitConfig, fit
+    from amplify.types import (
+        AveragingEstimate,
+        DifferentialEstimate,
+        Events,
+        Generator,
+        Holdout,
+        Samples,
+        Status,
+    )
 
 _HOMES = {
     "Generator": "types",
@@ -53,11 +61,35 @@ _HOMES = {
     "AmplifyError": "errors",
 }
 __all__ = [
-    "AmplifyError", "AveragingEstimate", "DifferentialEstimate", "Events", "FitConfig", "FlowConfig", "Generator", "Holdout", "Regions", "Samples",
-    "Status", "averaging_amplification", "coordinates", "count", "coupling_flow", "differential_amplification", "exact_ratio", "external_members",
-    "fit", "fit_ensemble", "fitted_gaussian", "fractions", "learned_amplification", "learned_ratio", "member_integrals", "pooled_amplification",
-    "sample_integrals", "sample_members",
-]  # fmt: skip
+    "AmplifyError",
+    "AveragingEstimate",
+    "DifferentialEstimate",
+    "Events",
+    "FitConfig",
+    "FlowConfig",
+    "Generator",
+    "Holdout",
+    "Regions",
+    "Samples",
+    "Status",
+    "averaging_amplification",
+    "coordinates",
+    "count",
+    "coupling_flow",
+    "differential_amplification",
+    "exact_ratio",
+    "external_members",
+    "fit",
+    "fit_ensemble",
+    "fitted_gaussian",
+    "fractions",
+    "learned_amplification",
+    "learned_ratio",
+    "member_integrals",
+    "pooled_amplification",
+    "sample_integrals",
+    "sample_members",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """The command line. Thin, and without JAX until a command runs, so that --help is instant.
 
-Every error is one line on standard error, `error: <what>: expected ..., got ...; <what to do>`, with exit code 2.
+Every error is one line on standard error, `error: <what>: expected ..., got ...; <what to do>`,
+with exit code 2.
 """
 
 import contextlib
@@ -28,7 +29,11 @@ def _count(text: str) -> int:
 
 
 _COUNT = tyro.constructors.PrimitiveConstructorSpec(
-    nargs=1, metavar="INT", instance_from_str=lambda words: _count(words[0]), is_instance=lambda x: isinstance(x, int), str_from_instance=lambda n: [str(n)]
+    nargs=1,
+    metavar="INT",
+    instance_from_str=lambda words: _count(words[0]),
+    is_instance=lambda x: isinstance(x, int),
+    str_from_instance=lambda n: [str(n)],
 )
 Count = Annotated[int, _COUNT]
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
@@ -36,7 +41,8 @@ Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 @dataclass(frozen=True)
 class Demo:
-    """Known truth: a 2-D Gaussian ring, bootstrap ensemble of spline flows, estimate next to the actual error. Forty seconds.
+    """Known truth: a 2-D Gaussian ring, bootstrap ensemble of spline flows, estimate next to the
+    actual error. Forty seconds.
 
     Example: amplify demo --seed 1
     """
@@ -59,9 +65,11 @@ class Demo:
 
 @dataclass(frozen=True)
 class Averaging:
-    """How many true events generated samples are worth, from the spread between members: several trainings of one generator.
+    """How many true events generated samples are worth, from the spread between members: several
+    trainings of one generator.
 
-    Members are files, one per network trained on a bootstrap sample of the training events, or --generator trains them here.
+    Members are files, one per network trained on a bootstrap sample of the training events, or
+    --generator trains them here.
 
     In a shell:
         amplify averaging --members gen_*.npy --n-train 10000 --holdout test.npy
@@ -73,24 +81,33 @@ class Averaging:
     """
 
     members: tuple[str, ...] = ()
-    """One source of generated events per member: .npy, .npz, .h5, .parquet or .root; FILE:path/inside picks a data set or tree; a quoted glob is one sample.
-    With --generator: how many to train, default 8."""
+    """One source of generated events per member: .npy, .npz, .h5, .parquet or .root;
+    FILE:path/inside picks a data set or tree; a quoted glob is one sample. With --generator: how
+    many to train, default 8."""
     n_train: Count | None = None
     """Training events of one member; with --generator they are counted."""
     generator: str | None = None
-    """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework; trained in a process of its own for each member."""
+    """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework;
+    trained in a process of its own for each member.
+    """
     train: tuple[str, ...] | None = None
     """With --generator: the training events; each member learns from a bootstrap sample of them."""
     n_gen: Count | None = None
-    """With --generator: events per member; default 100000, or ten times the training events if that is more."""
+    """With --generator: events per member; default 100000, or ten times the training events if that
+    is more.
+    """
     timeout: float | None = None
     """With --generator: seconds after which the training of a member is given up."""
     workers: int = 1
     """With --generator: members trained at the same time."""
     columns: tuple[str, ...] | None = None
-    """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names are x0, x1, ... Default all."""
+    """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names
+    are x0, x1, ... Default all.
+    """
     regions: Path | None = None
-    """YAML or JSON file of regions, - for standard input. Default: ten equiprobable bins of each column and its tails."""
+    """YAML or JSON file of regions, - for standard input. Default: ten equiprobable bins of each
+    column and its tails.
+    """
     bins: int | None = None
     """This many equiprobable bins of each column instead."""
     map: tuple[str, str] | None = None
@@ -108,82 +125,142 @@ class Averaging:
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     out: Path | None = None
-    """Directory for results.json, report.html and the tables; default amplify-runs/averaging-<time>. With --generator, the same directory continues a run."""
+    """Directory for results.json, report.html and the tables; default
+    amplify-runs/averaging-<time>. With --generator, the same directory continues a run.
+    """
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.averaging import Request, averaging, check_later
+        from amplify.analysis.averaging import Request, averaging, check_later
         from amplify.commands.external import Training, train
         from amplify.commands.output import out_directory
 
         _check_seed(self.seed)
         directory = out_directory("averaging", self.out, self.json_to)
         request = Request(
-            self.members, self.n_train or 0, self.columns, self.regions, self.bins, self.map, self.holdout, self.columns, self.weight_column,
-            self.weight_column, self.drop_nonfinite, self.level, self.seed,
-        )  # fmt: skip
+            self.members,
+            self.n_train or 0,
+            self.columns,
+            self.regions,
+            self.bins,
+            self.map,
+            self.holdout,
+            self.columns,
+            self.weight_column,
+            self.weight_column,
+            self.drop_nonfinite,
+            self.level,
+            self.seed,
+        )
         if self.generator is None:
             self._check_files()
             averaging(directory, self.json_to, request, command, dry_run=self.dry_run)
             return
         training = Training(
-            self.generator, self.train, self.members, self.n_train, self.n_gen, self.timeout, self.workers, self.seed, self.weight_column, self.columns,
+            self.generator,
+            self.train,
+            self.members,
+            self.n_train,
+            self.n_gen,
+            self.timeout,
+            self.workers,
+            self.seed,
+            self.weight_column,
+            self.columns,
             self.drop_nonfinite,
-        )  # fmt: skip
-        check_later(request, self.train)  # hours of training should not end in a file of regions that is not there
+        )
+        check_later(
+            request, self.train
+        )  # hours of training should not end in a file of regions that is not there
         trained = train(directory, training, self.json_to, dry_run=self.dry_run)
         if trained is not None:
-            request = request._replace(members=trained.members, n_train=trained.n_train, columns=None, weight_column=trained.weight_column)
-            averaging(directory, self.json_to, request, command, failed=trained.failed, notes=trained.notes)
+            request = request._replace(
+                members=trained.members,
+                n_train=trained.n_train,
+                columns=None,
+                weight_column=trained.weight_column,
+            )
+            averaging(
+                directory,
+                self.json_to,
+                request,
+                command,
+                failed=trained.failed,
+                notes=trained.notes,
+            )
 
     def _check_files(self) -> None:
         if self.n_train is None:
-            raise InputError("--n-train", "the number of training events of one member", "nothing", "give it; only --generator can count them")
+            raise InputError(
+                "--n-train",
+                "the number of training events of one member",
+                "nothing",
+                "give it; only --generator can count them",
+            )
         if self.train or self.n_gen or self.timeout:
-            raise InputError("--train, --n-gen and --timeout", "to go with --generator", "members from files", "drop them, or name a --generator")
+            raise InputError(
+                "--train, --n-gen and --timeout",
+                "to go with --generator",
+                "members from files",
+                "drop them, or name a --generator",
+            )
 
 
 @dataclass(frozen=True)
 class Differential:
-    """How many true events a trained generator is worth, from a test of its events against a holdout; no averaging over volumes, one network.
+    """How many true events a trained generator is worth, from a test of its events against a
+    holdout; no averaging over volumes, one network.
 
     In a shell:
         amplify differential --generated gen.npy --holdout test.npy --n-train 10000 --train train.npy
         amplify differential --generated "gen_*.parquet" --holdout test.parquet --n-train 10000 --columns pt eta mass --weight-column w
         amplify differential --generated gen.h5:events --holdout test.h5:events --n-train 10000 --regions cuts.yaml --summary column:mass
-        my_generator | amplify differential --generated - --holdout test.npy --n-train 10000 --json -
+        my_generator | amplify differential --generated - --holdout test.npy --n-train 10000 --json
+        -
     """
 
     generated: tuple[str, ...]
-    """Generated events, as many as there are; they stream. .npy, .npz, .h5, .parquet or .root, several or a quoted glob; FILE:path/inside picks a data set or
-    tree; - is standard input."""
+    """Generated events, as many as there are; they stream. .npy, .npz, .h5, .parquet or .root,
+    several or a quoted glob; FILE:path/inside picks a data set or tree; - is standard input."""
     holdout: tuple[str, ...]
     """True events that were not used in training."""
     n_train: Count
     """Training events of the generator."""
     summary: str = "classifier"
-    """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners), column:NAME, or ratio:NAME for a column that is
-    log p_generated / p_true."""
+    """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners),
+    column:NAME, or ratio:NAME for a column that is log p_generated / p_true."""
     train: tuple[str, ...] | None = None
-    """The training events: to refuse a holdout that shares events with them, and to count those in each region."""
+    """The training events: to refuse a holdout that shares events with them, and to count those in
+    each region.
+    """
     columns: tuple[str, ...] | None = None
-    """Columns to learn from and to cut on, or expressions such as "pt=sqrt(px**2 + py**2)"; default all."""
+    """Columns to learn from and to cut on, or expressions such as "pt=sqrt(px**2 + py**2)"; default
+    all.
+    """
     log_prob_column: str | None = None
-    """Column, in both files, with the generator's log density: the learned ratio sees more with it."""
+    """Column, in both files, with the generator's log density: the learned ratio sees more with it.
+    """
     regions: Path | None = None
-    """YAML or JSON file of regions, - for standard input; both samples are cut to each. Default: everything, bulk and tails."""
+    """YAML or JSON file of regions, - for standard input; both samples are cut to each. Default:
+    everything, bulk and tails.
+    """
     bins: int | None = None
-    """This many equiprobable bins of each column instead; each needs holdout events, and a learned ratio of its own."""
+    """This many equiprobable bins of each column instead; each needs holdout events, and a learned
+    ratio of its own.
+    """
     map: tuple[str, str] | None = None
     """Two columns for the map of generated over true events; default the first two."""
     fraction: float = 1 / 3
     """Part of the holdout that teaches a learned ratio; the rest is tested."""
     cross_fit: bool = False
-    """Also test every holdout event, by a ratio that the others taught; sees more, and takes minutes for 200 null experiments."""
+    """Also test every holdout event, by a ratio that the others taught; sees more, and takes
+    minutes for 200 null experiments.
+    """
     weight_column: str | None = None
-    """Column, or expression, with event weights, in one or both files; negative ones are honoured."""
+    """Column, or expression, with event weights, in one or both files; negative ones are honoured.
+    """
     drop_nonfinite: bool = False
     """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
     level: float | None = None
@@ -193,27 +270,50 @@ class Differential:
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     out: Path | None = None
-    """Directory for results.json, report.html and the tables; default amplify-runs/differential-<time>."""
+    """Directory for results.json, report.html and the tables; default
+    amplify-runs/differential-<time>.
+    """
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.differential import differential
+        from amplify.analysis.differential import differential
+        from amplify.analysis.two_samples import Request
         from amplify.commands.output import out_directory
-        from amplify.commands.two_samples import Request
 
         _check_seed(self.seed)
         request = Request(
-            self.generated, self.holdout, self.n_train, self.summary, self.train, self.columns, self.log_prob_column, self.weight_column, self.regions,
-            self.bins, self.map, self.fraction, self.cross_fit, self.drop_nonfinite, self.level, self.seed,
-        )  # fmt: skip
-        differential(out_directory("differential", self.out, self.json_to), self.json_to, request, command, dry_run=self.dry_run)
+            self.generated,
+            self.holdout,
+            self.n_train,
+            self.summary,
+            self.train,
+            self.columns,
+            self.log_prob_column,
+            self.weight_column,
+            self.regions,
+            self.bins,
+            self.map,
+            self.fraction,
+            self.cross_fit,
+            self.drop_nonfinite,
+            self.level,
+            self.seed,
+        )
+        differential(
+            out_directory("differential", self.out, self.json_to),
+            self.json_to,
+            request,
+            command,
+            dry_run=self.dry_run,
+        )
 
 
 @dataclass(frozen=True)
 class Ttbar:
-    """Simulates top-pair events with Pythia 8 into an HDF5 file; an interrupted run continues. Needs the extra [ttbar].
+    """Simulates top-pair events with Pythia 8 into an HDF5 file; an interrupted run continues.
+    Needs the extra [ttbar].
 
     In a shell:
         amplify ttbar --events 100000 --out top.h5
@@ -225,11 +325,15 @@ class Ttbar:
     out: Path
     """HDF5 file to write."""
     level: Literal["parton", "jet"] = "parton"
-    """Partons with initial-state radiation, a third of a millisecond for each; or six anti-kt jets of hadrons, four milliseconds."""
+    """Partons with initial-state radiation, a third of a millisecond for each; or six anti-kt jets
+    of hadrons, four milliseconds.
+    """
     workers: int | None = None
     """Processes; default one per core. The events do not depend on it."""
     smear: float | None = None
-    """Of partons: times the detector resolution of 10 % in pT and .02 in eta and phi; default 1, 0 switches it off."""
+    """Of partons: times the detector resolution of 10 % in pT and .02 in eta and phi; default 1, 0
+    switches it off.
+    """
     mpi: bool = False
     """Of jets: with multiparton interactions, five times slower."""
     seed: int = 0
@@ -241,7 +345,13 @@ class Ttbar:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.ttbar import level, simulate
 
-        simulate(self.out, self.events, level(self.level, self.seed, self.smear, self.mpi), self.workers, self.json_to)
+        simulate(
+            self.out,
+            self.events,
+            level(self.level, self.seed, self.smear, self.mpi),
+            self.workers,
+            self.json_to,
+        )
 
 
 @dataclass(frozen=True)
@@ -260,12 +370,18 @@ class Report:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.commands.page import page
+        from amplify.commands.report import page
 
         page(self.results, self.out)
 
 
-COMMANDS = {"demo": Demo, "averaging": Averaging, "differential": Differential, "ttbar": Ttbar, "report": Report}
+COMMANDS = {
+    "demo": Demo,
+    "averaging": Averaging,
+    "differential": Differential,
+    "ttbar": Ttbar,
+    "report": Report,
+}
 
 
 def _check_seed(seed: int) -> None:
@@ -287,23 +403,41 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         sys.exit(141)
     except OSError as error:
-        _fail(f"{error.filename or 'file system'}: expected to read or write, got '{error.strerror}'; check the path, the rights and the space")
+        _fail(
+            f"{error.filename or 'file system'}: expected to read or write, got '{error.strerror}'; check the path, the rights and the space"
+        )
     except KeyboardInterrupt:
         _fail("run: expected to finish, got an interruption; start it again", code=130)
 
 
-def _parse(commands: tyro.extras.SubcommandApp, arguments: list[str]) -> Demo | Averaging | Differential | Ttbar | Report:
+def _parse(
+    commands: tyro.extras.SubcommandApp, arguments: list[str]
+) -> Demo | Averaging | Differential | Ttbar | Report:
     """Arguments to a command; what tyro says of wrong ones in a box becomes one line."""
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return commands.cli(prog="amplify", args=arguments, description="How many true events is a generated sample worth?")
+            return commands.cli(
+                prog="amplify",
+                args=arguments,
+                description="How many true events is a generated sample worth?",
+            )
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        words = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]|[-|+]{3,}|[|]", " ", box.getvalue()).split())
-        words = words.partition(" Got errors:")[0].replace("no type matching {None} ", "no ").replace(" could be instantiated from", " can be read from")
-        help_for = f"amplify {arguments[0]} --help" if arguments and arguments[0] in COMMANDS else "amplify --help"
+        words = " ".join(
+            re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e]|[-|+]{3,}|[|]", " ", box.getvalue()).split()
+        )
+        words = (
+            words.partition(" Got errors:")[0]
+            .replace("no type matching {None} ", "no ")
+            .replace(" could be instantiated from", " can be read from")
+        )
+        help_for = (
+            f"amplify {arguments[0]} --help"
+            if arguments and arguments[0] in COMMANDS
+            else "amplify --help"
+        )
         _fail(f"arguments: expected what {help_for} lists, got: {words[:300]}")
         raise
 

@@ -1,13 +1,22 @@
-"""Devices: one per CPU core, so that members train side by side on a laptop with the code that uses several GPUs."""
+"""Devices: one per CPU core, so that members train side by side on a laptop with the code that uses
+several GPUs.
+"""
 
 import os
 
 
 def use_all_cores() -> None:
-    """Makes JAX show every CPU core as a device; call it before JAX computes anything. Harmless where GPUs or TPUs are found."""
+    """Makes JAX show every CPU core as a device; call it before JAX computes anything. Harmless
+    where GPUs or TPUs are found.
+    """
     import jax
 
     try:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        jax.config.update(
+            "jax_num_cpu_devices",
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
+        )
     except RuntimeError:
         return  # the devices exist already: then they stay as they are

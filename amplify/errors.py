@@ -1,6 +1,7 @@
 """What can go wrong, said in one line: what was expected, what came, what to do.
 
-Commands print the line as `error: <text>` and leave with exit code 2; Python users catch `AmplifyError`.
+Commands print the line as `error: <text>` and leave with exit code 2; Python users catch
+`AmplifyError`.
 """
 
 
@@ -15,7 +16,9 @@ class AmplifyError(Exception):
     """
 
     def __init__(self, what: str, expected: str, got: str, fix: str) -> None:
-        super().__init__(what, expected, got, fix)  # the arguments as they came: an error of a worker process is pickled
+        super().__init__(
+            what, expected, got, fix
+        )  # the arguments as they came: an error of a worker process is pickled
 
     def __str__(self) -> str:
         what, expected, got, fix = self.args
@@ -39,8 +42,12 @@ class MissingExtraError(AmplifyError):
 
 
 class DivergedError(AmplifyError):
-    """A training reached a loss that is not finite. `ensemble` holds every member, the finite ones included."""
+    """A training reached a loss that is not finite. `ensemble` holds every member, the finite ones
+    included.
+    """
 
-    def __init__(self, what: str, expected: str, got: str, fix: str, ensemble: object = None) -> None:
+    def __init__(
+        self, what: str, expected: str, got: str, fix: str, ensemble: object = None
+    ) -> None:
         super().__init__(what, expected, got, fix)
         self.ensemble = ensemble

@@ -1,6 +1,8 @@
-"""From trained members to generated events: Monte Carlo, or scrambled Sobol latents that all members share.
+"""From trained members to generated events: Monte Carlo, or scrambled Sobol latents that all
+members share.
 
-Integrals over regions need no stored sample. `member_integrals` draws, counts and forgets chunk by chunk, so n_gen may exceed memory.
+Integrals over regions need no stored sample. `member_integrals` draws, counts and forgets chunk by
+chunk, so n_gen may exceed memory.
 """
 
 from collections import deque
@@ -24,14 +26,17 @@ _CHUNK = 1 << 15  # events generated at once: the activations of a small flow st
 class Integrals(NamedTuple):
     """Fraction of each member's generated events in each region [member, region].
 
-    `n_gen` is None where Sobol latents leave no noise to subtract, and [member, region] where events have weights.
+    `n_gen` is None where Sobol latents leave no noise to subtract, and [member, region] where
+    events have weights.
     """
 
     integral: np.ndarray
     n_gen: int | np.ndarray | None
 
 
-def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: int, *, sobol: bool = False) -> Samples:
+def sample_members(
+    key: PRNGKeyArray, generator: Generator, params: Params, n: int, *, sobol: bool = False
+) -> Samples:
     """Generates n events with every member of params [member, ...].
 
     Args:
@@ -39,8 +44,9 @@ def sample_members(key: PRNGKeyArray, generator: Generator, params: Params, n: i
         generator: whose params they are.
         params: of the members, `Ensemble.params`.
         n: events per member.
-        sobol: the members share scrambled Sobol latents, which cut the sampling error of an integral 5 to 20 times (method.md section 2);
-            n is then a power of two. Otherwise each member has Monte Carlo latents of its own.
+        sobol: the members share scrambled Sobol latents, which cut the sampling error of an
+            integral 5 to 20 times (method.md section 2); n is then a power of two. Otherwise each
+            member has Monte Carlo latents of its own.
 
     Raises:
         InputError: n below one, or no power of two with Sobol latents.
@@ -71,7 +77,8 @@ def member_integrals(
         params: of the members [member, ...], `Ensemble.params`.
         regions: where events are counted.
         n: events per member.
-        transform: from network coordinates to what the regions look at, e.g. observables; on the host.
+        transform: from network coordinates to what the regions look at, e.g. observables; on the
+            host.
         sobol: as in `sample_members`.
         progress: called with (events done, events in all).
     """
@@ -80,7 +87,9 @@ def member_integrals(
     counts = np.zeros((members, len(regions.labels)), np.int64)
     blocks = [0] * members
     for member, x in _generated(key, generator, params, n, sobol):
-        counts[member] += np.asarray(regions.contains(x if transform is None else transform(x))).sum(axis=0)
+        counts[member] += np.asarray(
+            regions.contains(x if transform is None else transform(x))
+        ).sum(axis=0)
         blocks[member] += len(x)
         if progress is not None:
             progress(sum(blocks), members * n)
@@ -91,20 +100,32 @@ def sample_integrals(samples: Samples, regions: Regions) -> Integrals:
     """Fractions of events that are there already, for `averaging_amplification`.
 
     Args:
-        samples: x [member, event, dim], and weights [member, event] or None, e.g. of `external_members`.
+        samples: x [member, event, dim], and weights [member, event] or None, e.g. of
+            `external_members`.
         regions: of the events.
     """
-    weights = [None] * len(samples.x) if samples.weight is None else [np.asarray(w) for w in samples.weight]
-    found = [fractions(count(regions, np.asarray(x), w)) for x, w in zip(samples.x, weights, strict=True)]
+    weights = (
+        [None] * len(samples.x)
+        if samples.weight is None
+        else [np.asarray(w) for w in samples.weight]
+    )
+    found = [
+        fractions(count(regions, np.asarray(x), w)) for x, w in zip(samples.x, weights, strict=True)
+    ]
     integral = np.stack([f.integral for f in found])
-    return Integrals(integral, samples.x.shape[1] if samples.weight is None else np.stack([f.n_effective for f in found]))
+    return Integrals(
+        integral,
+        samples.x.shape[1] if samples.weight is None else np.stack([f.n_effective for f in found]),
+    )
 
 
 def _check(n: int, sobol: bool) -> None:
     if n < 1:
         raise InputError("n", "at least 1 event", str(n), "ask for some events")
     if sobol and n & (n - 1):
-        raise InputError("n", "a power of two with Sobol latents", str(n), f"use {1 << n.bit_length()}")
+        raise InputError(
+            "n", "a power of two with Sobol latents", str(n), f"use {1 << n.bit_length()}"
+        )
 
 
 def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:
@@ -118,18 +139,28 @@ def uniform_latents(key: PRNGKeyArray, n: int, dim: int) -> Float[Array, "n dim"
     return jax.random.uniform(key, (n, dim)) + 2.0**-24
 
 
-def _generated(key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the devices, and each device is kept a block ahead."""
+def _generated(
+    key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the
+    devices, and each device is kept a block ahead.
+    """
     draw, devices = _sampler(generator), jax.devices()
     params = jax.tree.map(np.asarray, params)  # trained members lie spread over the devices
     members = jax.tree.leaves(params)[0].shape[0]
     for group in range(0, members, len(devices)):
         ahead: deque[tuple[int, Array, int]] = deque()
         own = [
-            (member, device, jax.device_put(jax.tree.map(lambda leaf, m=member: leaf[m], params), device))
+            (
+                member,
+                device,
+                jax.device_put(jax.tree.map(lambda leaf, m=member: leaf[m], params), device),
+            )
             for member, device in zip(range(group, members), devices, strict=False)
         ]
-        for latents in zip(*(_latents(key, member, n, generator.dim, sobol) for member, _, _ in own), strict=True):
+        for latents in zip(
+            *(_latents(key, member, n, generator.dim, sobol) for member, _, _ in own), strict=True
+        ):
             for (member, device, one), (latent, keep) in zip(own, latents, strict=True):
                 ahead.append((member, draw(one, jax.device_put(latent, device)), keep))
             while len(ahead) > len(own):
@@ -149,8 +180,12 @@ def _shared_points(seed: int, n: int, dim: int) -> np.ndarray:
     return sobol_latents(seed, n, dim)
 
 
-def _latents(key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool) -> Iterator[tuple[Array, int]]:
-    """Blocks (latent [_CHUNK or less, dim], events to keep): blocks have one size, so that the sampler compiles once."""
+def _latents(
+    key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool
+) -> Iterator[tuple[Array, int]]:
+    """Blocks (latent [_CHUNK or less, dim], events to keep): blocks have one size, so that the
+    sampler compiles once.
+    """
     size = min(n, _CHUNK)
     if sobol:
         points = _shared_points(int(jax.random.randint(key, (), 0, 2**31 - 1)), n, dim)
@@ -160,4 +195,9 @@ def _latents(key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool) -> I
             part = points[start : start + keep]
             yield jnp.asarray(np.pad(part, ((0, size - keep), (0, 0)), constant_values=0.5)), keep
         else:
-            yield uniform_latents(jax.random.fold_in(jax.random.fold_in(key, member), block), size, dim), keep
+            yield (
+                uniform_latents(
+                    jax.random.fold_in(jax.random.fold_in(key, member), block), size, dim
+                ),
+                keep,
+            )

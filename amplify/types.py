@@ -1,4 +1,6 @@
-"""The types that rooms hand to one another: NamedTuples, and so pytrees that pass through jit, vmap and shard_map."""
+"""The types that rooms hand to one another: NamedTuples, and so pytrees that pass through jit, vmap
+and shard_map.
+"""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -11,18 +13,22 @@ Params = Any  # a pytree of arrays
 
 
 class Generator(NamedTuple):
-    """A trainable density as pure functions; its settings are closed over, so close over the Generator itself, never pass it through jit.
+    """A trainable density as pure functions; its settings are closed over, so close over the
+    Generator itself, never pass it through jit.
 
     Attributes:
         init: key -> params.
         loss: (params, key, x [n, dim], weight [n]) -> scalar; the key serves dropout.
-        sample: (params, latent [n, dim]) -> x [n, dim]; latents are uniform in the open unit cube, so that Monte Carlo and Sobol share it.
+        sample: (params, latent [n, dim]) -> x [n, dim]; latents are uniform in the open unit cube,
+            so that Monte Carlo and Sobol share it.
         log_prob: (params, x [n, dim]) -> [n], or None where the density is not known.
         dim: dimension of x and of the latents.
     """
 
     init: Callable[[PRNGKeyArray], Params]
-    loss: Callable[[Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]]
+    loss: Callable[
+        [Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]
+    ]
     sample: Callable[[Params, Float[Array, "n dim"]], Float[Array, "n dim"]]
     log_prob: Callable[[Params, Float[Array, "n dim"]], Float[Array, " n"]] | None
     dim: int
@@ -32,12 +38,16 @@ class Trainable(NamedTuple):
     """The part of a Generator that training needs; a classifier has no more than this."""
 
     init: Callable[[PRNGKeyArray], Params]
-    loss: Callable[[Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]]
+    loss: Callable[
+        [Params, PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Float[Array, ""]
+    ]
     dim: int
 
 
 class Samples(NamedTuple):
-    """Generated events of every member: JAX models, a user's callable and files on disk meet here."""
+    """Generated events of every member: JAX models, a user's callable and files on disk meet
+    here.
+    """
 
     x: Float[Array, "member event dim"]
     weight: Float[Array, "member event"] | None = None
@@ -55,7 +65,9 @@ class Events(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A value with the ends of its confidence interval; an end that data do not limit is infinite."""
+    """A value with the ends of its confidence interval; an end that data do not limit is
+    infinite.
+    """
 
     value: Float[Array, "..."]
     low: Float[Array, "..."]
@@ -78,13 +90,19 @@ class AveragingEstimate(NamedTuple):
     Attributes:
         integral: mean over members of the fraction of events inside.
         sigma_stat: noise of one member's finite generated sample, sqrt(mean I (1 - I) / n_gen).
-        sigma_model: what training on n_train events left wrong, noise subtracted; nan where the noise exceeds the spread.
-        n_equiv: true events worth the generated sample as n_gen -> infinity, from the spread between members alone.
-        n_equiv_at_n_gen: the same for the n_gen events that were generated, I (1 - I) / (sigma_model^2 + sigma_stat^2).
+        sigma_model: what training on n_train events left wrong, noise subtracted; nan where the
+            noise exceeds the spread.
+        n_equiv: true events worth the generated sample as n_gen -> infinity, from the spread
+            between members alone.
+        n_equiv_at_n_gen: the same for the n_gen events that were generated, I (1 - I) /
+            (sigma_model^2 + sigma_stat^2).
         pull: (I_holdout - integral) / its expected error; nan without a holdout.
-        bias: sqrt(b^2), the part of that difference which errors do not explain; 0 without a holdout.
-        n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2); its interval joins those of both parts, which is wider than the level asks.
-        factor: amplification G = n_equiv / n_train of the quoted n_equiv: bias-aware where the status is BIASED, else from the spread.
+        bias: sqrt(b^2), the part of that difference which errors do not explain; 0 without a
+            holdout.
+        n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2); its interval joins those of both
+            parts, which is wider than the level asks.
+        factor: amplification G = n_equiv / n_train of the quoted n_equiv: bias-aware where the
+            status is BIASED, else from the spread.
         status: a Status per region.
     """
 
@@ -104,9 +122,12 @@ class DifferentialEstimate(NamedTuple):
     """Differential amplification per region (method.md section 3). All arrays are [region].
 
     Attributes:
-        distance: D, the distance of the distribution functions of truth and generator in the summary; the value of an unbiased estimate may be negative.
-        n_equiv: true events whose distribution functions are as far from the truth, (K1 / D)^2, for n_gen -> infinity.
-        n_equiv_at_n_gen: the same for the events that were generated, 1 / (1 / n_equiv + 1 / n_gen); up to 18 % too large for smooth differences.
+        distance: D, the distance of the distribution functions of truth and generator in the
+            summary; the value of an unbiased estimate may be negative.
+        n_equiv: true events whose distribution functions are as far from the truth, (K1 / D)^2, for
+            n_gen -> infinity.
+        n_equiv_at_n_gen: the same for the events that were generated, 1 / (1 / n_equiv + 1 /
+            n_gen); up to 18 % too large for smooth differences.
         factor: amplification G = n_equiv / n_train.
         n_gen: generated events, effective ones for weights.
         n_holdout: holdout events, effective ones for weights.
@@ -123,7 +144,9 @@ class DifferentialEstimate(NamedTuple):
 
 
 class Holdout(NamedTuple):
-    """Fractions of independent true events in the regions, and how many events (effective ones, for weights) they come from."""
+    """Fractions of independent true events in the regions, and how many events (effective ones, for
+    weights) they come from.
+    """
 
     integral: Float[ArrayLike, " region"]
     n: Float[ArrayLike, "*#region"] | int

@@ -1,7 +1,10 @@
-"""Makes amplify/estimators/calibrated_ks.npz, quantiles of S(L) = sup_u |L g(u) + B(u)|: `python -m experiments.calibrated_ks`, a minute on 2 cores.
+"""Makes amplify/estimators/calibrated_ks.npz, quantiles of S(L) = sup_u |L g(u) + B(u)|: `python -m
+experiments.calibrated_ks`, a minute on 2 cores.
 
-B is a Brownian bridge and g(u) = phi(Phi^-1(u)) / phi(0) (method.md section 3). Simulated on a grid of u; the supremum between two grid points is drawn from
-its exact law for a bridge with linear drift, so that the grid leaves no bias (reference 8 measures it as -.75 / sqrt(points) for the bare maximum).
+B is a Brownian bridge and g(u) = phi(Phi^-1(u)) / phi(0) (method.md section 3). Simulated on a grid
+of u; the supremum between two grid points is drawn from its exact law for a bridge with linear
+drift, so that the grid leaves no bias (reference 8 measures it as -.75 / sqrt(points) for the bare
+maximum).
 """
 
 from functools import partial
@@ -20,10 +23,14 @@ from amplify.devices import use_all_cores
 from amplify.estimators import kolmogorov
 
 L = np.concatenate([np.arange(0, 3, 0.125), np.arange(3, 8, 0.5), np.geomspace(8, 128, 13)])
-LEVELS = ndtr(np.linspace(-3.5, 3.5, 57))  # even steps in standard deviations: quantiles are nearly linear in them
+LEVELS = ndtr(
+    np.linspace(-3.5, 3.5, 57)
+)  # even steps in standard deviations: quantiles are nearly linear in them
 
 
-def main(trials: int = 1 << 20, points: int = 512, seed: int = 0, out: Path = kolmogorov.TABLE) -> None:
+def main(
+    trials: int = 1 << 20, points: int = 512, seed: int = 0, out: Path = kolmogorov.TABLE
+) -> None:
     """Simulates and writes the table.
 
     Args:
@@ -38,19 +45,40 @@ def main(trials: int = 1 << 20, points: int = 512, seed: int = 0, out: Path = ko
     keys = jax.random.split(jax.random.key(seed), trials // batch).reshape(-1, devices)
     values = np.concatenate([np.asarray(draw(k)).reshape(-1, len(L)) for k in keys])
     quantiles = np.quantile(values, LEVELS, axis=0).T
-    command = f"python -m experiments.calibrated_ks --trials {trials} --points {points} --seed {seed}"
-    np.savez(out, L=L, levels=LEVELS, quantiles=quantiles.astype(np.float32), mean=values.mean(axis=0), command=command)
-    print(out, {float(x): round(float(m), 4) for x, m in zip(L, values.mean(axis=0), strict=True) if x in (0, 1, 2, 4)})
+    command = (
+        f"python -m experiments.calibrated_ks --trials {trials} --points {points} --seed {seed}"
+    )
+    np.savez(
+        out,
+        L=L,
+        levels=LEVELS,
+        quantiles=quantiles.astype(np.float32),
+        mean=values.mean(axis=0),
+        command=command,
+    )
+    print(
+        out,
+        {
+            float(x): round(float(m), 4)
+            for x, m in zip(L, values.mean(axis=0), strict=True)
+            if x in (0, 1, 2, 4)
+        },
+    )
 
 
 def suprema(key: PRNGKeyArray, n: int, points: int) -> Float[Array, "n L"]:
     """N draws of S(L) for every L."""
     key_walk, key_top, key_bottom = jax.random.split(key, 3)
     u = jnp.linspace(0.0, 1.0, points + 1)
-    shape = jnp.where((u > 0) & (u < 1), norm.pdf(ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))) / norm.pdf(0.0), 0.0)
+    shape = jnp.where(
+        (u > 0) & (u < 1), norm.pdf(ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))) / norm.pdf(0.0), 0.0
+    )
     walk = jnp.cumsum(jax.random.normal(key_walk, (n, points)), axis=1) / jnp.sqrt(points)
     bridge = jnp.pad(walk, ((0, 0), (1, 0))) - walk[:, -1:] * u[None]
-    top, bottom = (-2 / points * jnp.log(jax.random.uniform(k, (n, points), minval=1e-12)) for k in (key_top, key_bottom))
+    top, bottom = (
+        -2 / points * jnp.log(jax.random.uniform(k, (n, points), minval=1e-12))
+        for k in (key_top, key_bottom)
+    )
 
     def supremum(drift: Float[Array, ""]) -> Float[Array, " n"]:
         path = bridge + drift * shape[None]

@@ -1,8 +1,10 @@
-"""Differential amplification where truth is known: fitted Gaussian, Gaussian ring and shell (figures 6 to 10 of the series).
+"""Differential amplification where truth is known: fitted Gaussian, Gaussian ring and shell
+(figures 6 to 10 of the series).
 
-Spline flows on independent training sets of growing size. For each: D_inf in the exact ratio by integration, its estimate from a holdout, the limit that a
-learned ratio supports, everywhere and in regions, and averaging amplification of the same networks from bootstrap members.
-Run `python -m experiments.differential --preset full`.
+Spline flows on independent training sets of growing size. For each: D_inf in the exact ratio by
+integration, its estimate from a holdout, the limit that a learned ratio supports, everywhere and in
+regions, and averaging amplification of the same networks from bootstrap members. Run `python -m
+experiments.differential --preset full`.
 """
 
 import time
@@ -17,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from amplify import regions as rg
-from amplify.data import gaussian, ring
 from amplify.devices import use_all_cores
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
@@ -25,12 +26,13 @@ from amplify.estimators.kolmogorov import K1, ks_distance_to
 from amplify.estimators.learned import learned_amplification
 from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
-from amplify.members.ensemble import ensemble_rows
-from amplify.members.fit import FitConfig, fit_members
-from amplify.report.progress import progress_bar
+from amplify.progress import progress_bar
 from amplify.sampling import member_integrals, sample_members, uniform_latents
 from amplify.summaries import in_blocks
 from amplify.summaries.default import learned_ratio
+from amplify.training.ensemble import ensemble_rows
+from amplify.training.fit import FitConfig, fit_members
+from amplify.truth import gaussian, ring
 from amplify.types import Events, Generator
 from experiments import study
 
@@ -61,16 +63,42 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        dims=(2,), n_train=(500,), steps=(40,), sets=2, bootstrap_members=2, n_true=1 << 14, n_gen=1 << 14, n_holdout=4000, learned_holdout=(2000,),
-        sobol=1 << 10, gaussian_fits=4,
+        dims=(2,),
+        n_train=(500,),
+        steps=(40,),
+        sets=2,
+        bootstrap_members=2,
+        n_true=1 << 14,
+        n_gen=1 << 14,
+        n_holdout=4000,
+        learned_holdout=(2000,),
+        sobol=1 << 10,
+        gaussian_fits=4,
     ),
-    "quick": Config(dims=(2,), n_train=(1_000, 10_000), steps=(1_000, 2_000), sets=4, n_true=1 << 18, n_gen=1 << 18),
+    "quick": Config(
+        dims=(2,),
+        n_train=(1_000, 10_000),
+        steps=(1_000, 2_000),
+        sets=4,
+        n_true=1 << 18,
+        n_gen=1 << 18,
+    ),
     "full": Config(),
-    "paper": Config(sets=50, bootstrap_members=16, n_true=1 << 22, n_gen=1 << 22, n_holdout=1_000_000, sobol=1 << 17, gaussian_fits=2000),
-}  # fmt: skip
+    "paper": Config(
+        sets=50,
+        bootstrap_members=16,
+        n_true=1 << 22,
+        n_gen=1 << 22,
+        n_holdout=1_000_000,
+        sobol=1 << 17,
+        gaussian_fits=2000,
+    ),
+}
 
 
-def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:
+def main(
+    preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None
+) -> Path:
     """Runs the study and writes OUT/results.json.
 
     Args:
@@ -84,9 +112,15 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     result: dict[str, Any] = {"gaussian": _gaussian(config)}
     for dim in config.dims:
         for n_train, steps in zip(config.n_train, config.steps, strict=False):
-            part = study.cached(out / "parts" / f"d{dim}-n{n_train}.npz", partial(_ring, config, dim, n_train, steps))
+            part = study.cached(
+                out / "parts" / f"d{dim}-n{n_train}.npz",
+                partial(_ring, config, dim, n_train, steps),
+            )
             result[f"d{dim}-n{n_train}"] = _summarised(config, dim, n_train, part)
-            print(f"d = {dim}, n_train = {n_train}: G(mean D) {np.round(result[f'd{dim}-n{n_train}']['amplification'], 2)}", flush=True)
+            print(
+                f"d = {dim}, n_train = {n_train}: G(mean D) {np.round(result[f'd{dim}-n{n_train}']['amplification'], 2)}",
+                flush=True,
+            )
     path = out / "results.json"
     study.record(path, f"python -m experiments.differential --preset {preset}", config, result, [])
     print(path)
@@ -94,42 +128,78 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
 
 
 def _gaussian(config: Config) -> dict[str, Any]:
-    """The fitted Gaussian: D_inf of every fit in closed form, KS distance of ever larger samples, and the distribution functions of one fit."""
+    """The fitted Gaussian: D_inf of every fit in closed form, KS distance of ever larger samples,
+    and the distribution functions of one fit.
+    """
     n, key = config.gaussian_n_train, jax.random.key(config.seed)
     generator, truth = fitted_gaussian(), gaussian.Gaussian()
-    x = jax.vmap(lambda k: gaussian.sample(k, truth, n))(jax.random.split(jax.random.fold_in(key, 0), config.gaussian_fits))
+    x = jax.vmap(lambda k: gaussian.sample(k, truth, n))(
+        jax.random.split(jax.random.fold_in(key, 0), config.gaussian_fits)
+    )
     params = jax.vmap(maximum_likelihood)(x)
-    distance = np.asarray(gaussian.distances(gaussian.Gaussian(params.mean[:, 0], jnp.exp(params.log_width[:, 0])), truth)[0])
+    distance = np.asarray(
+        gaussian.distances(
+            gaussian.Gaussian(params.mean[:, 0], jnp.exp(params.log_width[:, 0])), truth
+        )[0]
+    )
     true = np.asarray(gaussian.sample(jax.random.fold_in(key, 1), truth, config.n_true))
     sizes = _sizes(config.n_gen)
     generated, fresh, limits, chosen = [], [], [], int(np.argsort(distance)[len(distance) // 2])
     curves: dict[str, Any] = {}
     for f in range(min(config.gaussian_fits, 20)):
         one = jax.tree.map(lambda leaf, f=f: leaf[f], params)
-        ratio = _ratio(lambda v, one=one: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v))
+        ratio = _ratio(
+            lambda v, one=one: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v)
+        )
         t_true = np.sort(ratio(true))
-        x_gen = np.asarray(generator.sample(one, uniform_latents(jax.random.fold_in(key, 100 + f), config.n_gen, 1)))
+        x_gen = np.asarray(
+            generator.sample(
+                one, uniform_latents(jax.random.fold_in(key, 100 + f), config.n_gen, 1)
+            )
+        )
         t_gen = ratio(x_gen)
         learn = learned_ratio(in_blocks(jax.jit(partial(generator.log_prob, one))))  # pyright: ignore[reportArgumentType]
-        holdout = np.asarray(gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, max(config.learned_holdout)))
-        found = [learned_amplification(learn, Events(x_gen[: 30 * m]), Events(holdout[:m]), n_train=n, seed=f)[0] for m in config.learned_holdout]
+        holdout = np.asarray(
+            gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, max(config.learned_holdout))
+        )
+        found = [
+            learned_amplification(
+                learn, Events(x_gen[: 30 * m]), Events(holdout[:m]), n_train=n, seed=f
+            )[0]
+            for m in config.learned_holdout
+        ]
         limits.append([float(e.factor.high[0]) for e in found])
-        t_fresh = ratio(np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, config.n_gen)))
+        t_fresh = ratio(
+            np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, config.n_gen))
+        )
         generated.append(_approach(t_gen, t_true, sizes))
         fresh.append(_approach(t_fresh, t_true, sizes))
     one = jax.tree.map(lambda leaf: leaf[chosen], params)
     ratio = _ratio(lambda v: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v))
-    t_gen = ratio(np.asarray(generator.sample(one, uniform_latents(jax.random.fold_in(key, 99), config.n_gen, 1))))
+    t_gen = ratio(
+        np.asarray(
+            generator.sample(one, uniform_latents(jax.random.fold_in(key, 99), config.n_gen, 1))
+        )
+    )
     curves = _functions(t_gen, ratio(true))
     quantiles = np.quantile(distance, [0.16, 0.5, 0.84])
     return {
-        "n_train": n, "sizes": sizes, "generated": _band(np.asarray(generated)), "true": _band(np.asarray(fresh)), "distance": distance.mean(),
-        "distance_of_shown": distance[:20].mean(), "distance_quantiles": quantiles, "n_equiv": (K1 / distance.mean()) ** 2,
-        "amplification": (K1 / distance.mean()) ** 2 / n, "learned_holdout": config.learned_holdout,
+        "n_train": n,
+        "sizes": sizes,
+        "generated": _band(np.asarray(generated)),
+        "true": _band(np.asarray(fresh)),
+        "distance": distance.mean(),
+        "distance_of_shown": distance[:20].mean(),
+        "distance_quantiles": quantiles,
+        "n_equiv": (K1 / distance.mean()) ** 2,
+        "amplification": (K1 / distance.mean()) ** 2 / n,
+        "learned_holdout": config.learned_holdout,
         "learned_limit": np.sort(limits, axis=0)[len(limits) // 2],
-        "learned_covered": (np.array(limits) > (K1 / distance[: len(limits), None]) ** 2 / n).mean(axis=0),
+        "learned_covered": (np.array(limits) > (K1 / distance[: len(limits), None]) ** 2 / n).mean(
+            axis=0
+        ),
         "functions": curves | {"distance": distance[chosen]},
-    }  # fmt: skip
+    }
 
 
 def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.ndarray]:
@@ -137,38 +207,72 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
     started = time.perf_counter()
     truth = ring.Ring(dim=dim)
     key = jax.random.fold_in(jax.random.key(config.seed), dim * 1_000_003 + n_train)
-    key_data, key_rows, key_fit, key_gen, key_true, key_holdout, key_sobol = jax.random.split(key, 7)
-    x = jax.vmap(lambda k: ring.sample(k, truth, n_train))(jax.random.split(key_data, config.sets)).reshape(-1, dim)
+    key_data, key_rows, key_fit, key_gen, key_true, key_holdout, key_sobol = jax.random.split(
+        key, 7
+    )
+    x = jax.vmap(lambda k: ring.sample(k, truth, n_train))(
+        jax.random.split(key_data, config.sets)
+    ).reshape(-1, dim)
     rows = []
     for s, k in enumerate(jax.random.split(key_rows, config.sets)):
-        rows += [s * n_train + ensemble_rows(k, n_train, members=m, resample=how) for m, how in ((1, "none"), (config.bootstrap_members, "bootstrap"))]
+        rows += [
+            s * n_train + ensemble_rows(k, n_train, members=m, resample=how)
+            for m, how in ((1, "none"), (config.bootstrap_members, "bootstrap"))
+        ]
     rows, label = jnp.concatenate(rows), f"ring d={dim} n_train={n_train}"
     generator = coupling_flow(coordinates(x[:n_train]), FlowConfig())
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
         training = FitConfig(steps, config.batch, config.learning_rate)
-        params = fit_members(jax.random.split(key_fit, len(rows)), generator, x, rows, config=training, progress=bar.losses).params
+        params = fit_members(
+            jax.random.split(key_fit, len(rows)),
+            generator,
+            x,
+            rows,
+            config=training,
+            progress=bar.losses,
+        ).params
     shells = rg.shells(np.asarray(ring.shell_edges(truth, config.shells)))
     with progress_bar(f"{label}: integrals") as bar:
-        integrals = member_integrals(key_sobol, generator, params, shells, config.sobol, sobol=True, progress=bar.count).integral
+        integrals = member_integrals(
+            key_sobol, generator, params, shells, config.sobol, sobol=True, progress=bar.count
+        ).integral
     integrals = integrals.reshape(config.sets, 1 + config.bootstrap_members, config.shells)
     own = jax.tree.map(lambda leaf: leaf[:: 1 + config.bootstrap_members], params)
     generated = np.asarray(sample_members(key_gen, generator, own, config.n_gen).x)
     true = np.asarray(ring.sample(key_true, truth, config.n_true))
-    holdouts = [np.asarray(ring.sample(k, truth, config.n_holdout)) for k in jax.random.split(key_holdout, config.sets)]
+    holdouts = [
+        np.asarray(ring.sample(k, truth, config.n_holdout))
+        for k in jax.random.split(key_holdout, config.sets)
+    ]
     found: dict[str, list[np.ndarray]] = {}
     with progress_bar(f"{label}: distances", total=config.sets) as bar:
         for s in range(config.sets):
             one = jax.tree.map(lambda leaf, s=s: leaf[s], own)
-            for name, value in _distances(config, generator, one, truth, generated[s], true, holdouts[s], n_train, s).items():
+            for name, value in _distances(
+                config, generator, one, truth, generated[s], true, holdouts[s], n_train, s
+            ).items():
                 found.setdefault(name, []).append(value)
             bar.count(s + 1, config.sets)
-    return {name: np.asarray(v) for name, v in found.items()} | {"integrals": integrals, "seconds": np.asarray(time.perf_counter() - started)}
+    return {name: np.asarray(v) for name, v in found.items()} | {
+        "integrals": integrals,
+        "seconds": np.asarray(time.perf_counter() - started),
+    }
 
 
 def _distances(
-    config: Config, generator: Generator, params: Any, truth: ring.Ring, x_gen: np.ndarray, x_true: np.ndarray, holdout: np.ndarray, n_train: int, s: int
+    config: Config,
+    generator: Generator,
+    params: Any,
+    truth: ring.Ring,
+    x_gen: np.ndarray,
+    x_true: np.ndarray,
+    holdout: np.ndarray,
+    n_train: int,
+    s: int,
 ) -> dict[str, np.ndarray]:
-    """One network: D_inf by region, its estimate with the exact ratio, limits of the learned ratio, KS against n_gen, distribution functions."""
+    """One network: D_inf by region, its estimate with the exact ratio, limits of the learned ratio,
+    KS against n_gen, distribution functions.
+    """
     log_prob_gen = in_blocks(jax.jit(partial(generator.log_prob, params)))  # pyright: ignore[reportArgumentType]
     ratio = _ratio(partial(generator.log_prob, params), partial(ring.log_prob, truth))  # pyright: ignore[reportArgumentType]
     t_gen, t_true, t_holdout = ratio(x_gen), ratio(x_true), ratio(holdout)
@@ -176,29 +280,59 @@ def _distances(
     share = inside_true.mean(axis=0)
     exact = []
     for r in range(inside_true.shape[1]):
-        weight = np.exp(t_true[inside_true[:, r]].astype(float))  # p_gen / p_true of true events in the region
+        weight = np.exp(
+            t_true[inside_true[:, r]].astype(float)
+        )  # p_gen / p_true of true events in the region
         exact.append(np.maximum(1 - weight / weight.mean(), 0).mean())
-    threshold = np.array([region_threshold(a, b) for a, b in zip(inside_gen.mean(axis=0), inside_holdout.mean(axis=0), strict=True)])
-    e = differential_amplification(t_gen, t_holdout, n_train=n_train * share, inside_gen=inside_gen, inside_holdout=inside_holdout, threshold=threshold)
+    threshold = np.array(
+        [
+            region_threshold(a, b)
+            for a, b in zip(inside_gen.mean(axis=0), inside_holdout.mean(axis=0), strict=True)
+        ]
+    )
+    e = differential_amplification(
+        t_gen,
+        t_holdout,
+        n_train=n_train * share,
+        inside_gen=inside_gen,
+        inside_holdout=inside_holdout,
+        threshold=threshold,
+    )
     limits = []
     for n in config.learned_holdout:
         for r in range(inside_true.shape[1]):
-            part_gen, part_holdout = x_gen[: 30 * n][inside_gen[: 30 * n, r]], holdout[:n][inside_holdout[:n, r]]
+            part_gen, part_holdout = (
+                x_gen[: 30 * n][inside_gen[: 30 * n, r]],
+                holdout[:n][inside_holdout[:n, r]],
+            )
             if len(part_holdout) < 150:
                 limits.append(np.nan)
                 continue
-            found, _ = learned_amplification(learned_ratio(log_prob_gen), Events(part_gen), Events(part_holdout), n_train=n_train * share[r], seed=s)
+            found, _ = learned_amplification(
+                learned_ratio(log_prob_gen),
+                Events(part_gen),
+                Events(part_holdout),
+                n_train=n_train * share[r],
+                seed=s,
+            )
             limits.append(float(found.factor.high[0]))
     sizes, t_sorted = _sizes(config.n_gen), np.sort(t_true)
     functions = _functions(t_gen, t_true)
     return {
-        "share": share, "exact": np.array(exact), "value": np.asarray(e.factor.value), "low": np.asarray(e.factor.low), "high": np.asarray(e.factor.high),
-        "learned": np.array(limits).reshape(len(config.learned_holdout), -1), "approach": _approach(t_gen, t_sorted, sizes),
+        "share": share,
+        "exact": np.array(exact),
+        "value": np.asarray(e.factor.value),
+        "low": np.asarray(e.factor.low),
+        "high": np.asarray(e.factor.high),
+        "learned": np.array(limits).reshape(len(config.learned_holdout), -1),
+        "approach": _approach(t_gen, t_sorted, sizes),
         "functions": np.stack([functions[name] for name in ("t", "generated", "true")]),
-    }  # fmt: skip
+    }
 
 
-def _summarised(config: Config, dim: int, n_train: int, part: dict[str, np.ndarray]) -> dict[str, Any]:
+def _summarised(
+    config: Config, dim: int, n_train: int, part: dict[str, np.ndarray]
+) -> dict[str, Any]:
     """Means over sets: G of the mean distance, and averaging amplification of the same networks."""
     distance, share = part["exact"], part["share"].mean(axis=0)
     factor = (K1 / distance) ** 2 / (n_train * share)
@@ -210,16 +344,30 @@ def _summarised(config: Config, dim: int, n_train: int, part: dict[str, np.ndarr
     binomial = (truth * (1 - truth)).sum() / n_train
     actual = ((own - truth) ** 2).sum(axis=1)
     return {
-        "dim": dim, "n_train": n_train, "regions": ["all", f"{BULK[0]:g} <= r < {BULK[1]:g}", f"r >= {TAIL:g}"], "share": share,
-        "distance": distance.mean(axis=0), "distances": distance, "amplification": (K1 / distance.mean(axis=0)) ** 2 / (n_train * share),
-        "amplification_of_sets": np.quantile(factor, [0.16, 0.5, 0.84], axis=0), "estimate": part["value"], "estimate_low": part["low"],
-        "estimate_high": part["high"], "covered": ((part["low"] <= factor) & (factor <= part["high"])).mean(axis=0),
-        "learned_holdout": config.learned_holdout, "learned_limit": np.sort(part["learned"], axis=0)[config.sets // 2],
-        "learned_covered": (part["learned"] > factor[:, None]).mean(axis=0), "sizes": _sizes(config.n_gen), "approach": _band(part["approach"]),
-        "averaging_actual": binomial / actual.mean(), "averaging_actual_of_sets": binomial / actual,
-        "averaging_estimate": binomial / variance.sum(axis=1).mean(), "averaging_estimate_of_sets": binomial / variance.sum(axis=1),
-        "functions": part["functions"][0], "seconds": part["seconds"],
-    }  # fmt: skip
+        "dim": dim,
+        "n_train": n_train,
+        "regions": ["all", f"{BULK[0]:g} <= r < {BULK[1]:g}", f"r >= {TAIL:g}"],
+        "share": share,
+        "distance": distance.mean(axis=0),
+        "distances": distance,
+        "amplification": (K1 / distance.mean(axis=0)) ** 2 / (n_train * share),
+        "amplification_of_sets": np.quantile(factor, [0.16, 0.5, 0.84], axis=0),
+        "estimate": part["value"],
+        "estimate_low": part["low"],
+        "estimate_high": part["high"],
+        "covered": ((part["low"] <= factor) & (factor <= part["high"])).mean(axis=0),
+        "learned_holdout": config.learned_holdout,
+        "learned_limit": np.sort(part["learned"], axis=0)[config.sets // 2],
+        "learned_covered": (part["learned"] > factor[:, None]).mean(axis=0),
+        "sizes": _sizes(config.n_gen),
+        "approach": _band(part["approach"]),
+        "averaging_actual": binomial / actual.mean(),
+        "averaging_actual_of_sets": binomial / actual,
+        "averaging_estimate": binomial / variance.sum(axis=1).mean(),
+        "averaging_estimate_of_sets": binomial / variance.sum(axis=1),
+        "functions": part["functions"][0],
+        "seconds": part["seconds"],
+    }
 
 
 def _inside(x: np.ndarray) -> np.ndarray:
@@ -235,19 +383,36 @@ def _sizes(most: int) -> np.ndarray:
     return np.geomspace(30, most, 14).astype(int)
 
 
-def _approach(t: np.ndarray, t_true_sorted: np.ndarray, sizes: np.ndarray, most: int = 20) -> np.ndarray:
-    """KS distance of n events to the truth, for each size n, averaged over up to `most` disjoint samples."""
+def _approach(
+    t: np.ndarray, t_true_sorted: np.ndarray, sizes: np.ndarray, most: int = 20
+) -> np.ndarray:
+    """KS distance of n events to the truth, for each size n, averaged over up to `most` disjoint
+    samples.
+    """
     u = np.searchsorted(t_true_sorted, t, side="right") / len(t_true_sorted)
-    return np.array([np.mean([ks_distance_to(part) for part in u[: n * min(most, len(u) // n)].reshape(-1, n)]) for n in sizes])
+    return np.array(
+        [
+            np.mean(
+                [ks_distance_to(part) for part in u[: n * min(most, len(u) // n)].reshape(-1, n)]
+            )
+            for n in sizes
+        ]
+    )
 
 
 def _band(values: np.ndarray) -> dict[str, np.ndarray]:
-    return {"mean": values.mean(axis=0), "low": np.quantile(values, 0.16, axis=0), "high": np.quantile(values, 0.84, axis=0)}
+    return {
+        "mean": values.mean(axis=0),
+        "low": np.quantile(values, 0.16, axis=0),
+        "high": np.quantile(values, 0.84, axis=0),
+    }
 
 
 def _functions(t_gen: np.ndarray, t_true: np.ndarray, points: int = 201) -> dict[str, np.ndarray]:
     """Distribution functions of both samples at `points` values of t that hold most events."""
-    t = np.linspace(*np.quantile(np.concatenate([t_gen[: len(t_true)], t_true]), [0.005, 0.995]), points)
+    t = np.linspace(
+        *np.quantile(np.concatenate([t_gen[: len(t_true)], t_true]), [0.005, 0.995]), points
+    )
     return {
         "t": t,
         "generated": np.searchsorted(np.sort(t_gen), t, side="right") / len(t_gen),

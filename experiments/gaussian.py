@@ -1,7 +1,9 @@
-"""The fitted Gaussian: how integrals over a generated sample approach the truth as it grows (figures 1 and 2 of the series).
+"""The fitted Gaussian: how integrals over a generated sample approach the truth as it grows
+(figures 1 and 2 of the series).
 
-Many experiments: draw n_train true events, fit mean and width, draw ever larger samples from the fit, and compare integrals with the truth. The analytic
-curve is sigma_model^2 + I (1 - I) / n_gen with the closed form of method.md reference 5b.
+Many experiments: draw n_train true events, fit mean and width, draw ever larger samples from the
+fit, and compare integrals with the truth. The analytic curve is sigma_model^2 + I (1 - I) / n_gen
+with the closed form of method.md reference 5b.
 """
 
 from dataclasses import dataclass
@@ -14,9 +16,9 @@ import numpy as np
 from scipy.stats import norm
 
 from amplify import regions as rg
-from amplify.data import gaussian
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
 from amplify.sampling import uniform_latents
+from amplify.truth import gaussian
 from experiments import study
 
 
@@ -39,7 +41,9 @@ PRESETS = {
 }
 
 
-def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:
+def main(
+    preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None
+) -> Path:
     """Runs the study and writes OUT/results.json; full takes about a minute.
 
     Args:
@@ -60,8 +64,14 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
         x = gaussian.sample(jax.random.fold_in(key_data, e), gaussian.Gaussian(), config.n_train)
         params = maximum_likelihood(x)
         u = uniform_latents(jax.random.fold_in(key_sample, e), max(config.n_gen), 1)
-        inside = np.asarray(regions.contains(np.asarray(generator.sample(params, u)))).cumsum(axis=0, dtype=np.int32)
-        fresh = np.asarray(gaussian.sample(jax.random.fold_in(key_sample, 10**6 + e), gaussian.Gaussian(), max(config.n_gen)))
+        inside = np.asarray(regions.contains(np.asarray(generator.sample(params, u)))).cumsum(
+            axis=0, dtype=np.int32
+        )
+        fresh = np.asarray(
+            gaussian.sample(
+                jax.random.fold_in(key_sample, 10**6 + e), gaussian.Gaussian(), max(config.n_gen)
+            )
+        )
         inside_true = np.asarray(regions.contains(fresh)).cumsum(axis=0, dtype=np.int32)
         n = np.asarray(config.n_gen)
         squared[e] = (inside[n - 1] / n[:, None] - truth) ** 2
@@ -69,11 +79,18 @@ def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path
     low, high = jnp.asarray(edges[:-1]), jnp.asarray(edges[1:])
     model = np.asarray(gaussian.fit_variance(low, high), float) / config.n_train
     result = {
-        "n_train": config.n_train, "n_gen": config.n_gen, "regions": regions.labels, "truth": truth, "sigma_model_squared": model,
-        "generated": squared.mean(axis=(0, 2)), "generated_error": squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
-        "true": true_squared.mean(axis=(0, 2)), "true_error": true_squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
-        "generated_per_region": squared.mean(axis=0), "amplification": np.asarray(gaussian.amplification(low, high), float),
-    }  # fmt: skip
+        "n_train": config.n_train,
+        "n_gen": config.n_gen,
+        "regions": regions.labels,
+        "truth": truth,
+        "sigma_model_squared": model,
+        "generated": squared.mean(axis=(0, 2)),
+        "generated_error": squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
+        "true": true_squared.mean(axis=(0, 2)),
+        "true_error": true_squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
+        "generated_per_region": squared.mean(axis=0),
+        "amplification": np.asarray(gaussian.amplification(low, high), float),
+    }
     path = out / "results.json"
     study.record(path, f"python -m experiments.gaussian --preset {preset}", config, result, [])
     print(path)

@@ -1,7 +1,9 @@
-"""The Gaussian ring and shell: estimated against actual uncertainty of radial integrals, where truth is known (method.md section 2, reference 10).
+"""The Gaussian ring and shell: estimated against actual uncertainty of radial integrals, where
+truth is known (method.md section 2, reference 10).
 
-For each dimension and training-set size, many independent training sets; on each, networks trained on the set as it is and networks trained on
-bootstrap samples of it. Run `python -m experiments.ring --preset full`.
+For each dimension and training-set size, many independent training sets; on each, networks trained
+on the set as it is and networks trained on bootstrap samples of it. Run `python -m experiments.ring
+--preset full`.
 """
 
 import time
@@ -14,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from amplify import regions as rg
-from amplify.data import ring
 from amplify.devices import use_all_cores
 from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
-from amplify.members.ensemble import ensemble_rows
-from amplify.members.fit import FitConfig, fit_members
-from amplify.report.progress import progress_bar
+from amplify.progress import progress_bar
 from amplify.sampling import member_integrals
+from amplify.training.ensemble import ensemble_rows
+from amplify.training.fit import FitConfig, fit_members
+from amplify.truth import ring
 from experiments import study
 
 RADIAL_TAIL = 6.0  # the large radii of figure 5 start here, two widths outside the ring
@@ -29,12 +31,16 @@ TAIL_EDGES = (5.5, 6.0, 6.5, 7.0)
 
 @dataclass(frozen=True)
 class Config:
-    """A study of the ring. Settings of the training were chosen with seeds 0 and 900, and are reported with seed 1."""
+    """A study of the ring. Settings of the training were chosen with seeds 0 and 900, and are
+    reported with seed 1.
+    """
 
     dims: tuple[int, ...] = (2, 4)
     n_train: tuple[int, ...] = (1_000, 10_000)
     sets: int = 24
-    same_members: int = 4  # trained on each set as it is: the actual error, and the same-data spread
+    same_members: int = (
+        4  # trained on each set as it is: the actual error, and the same-data spread
+    )
     bootstrap_members: int = 6
     shells: int = 10
     sobol: int = 1 << 16  # shared latents per member
@@ -45,18 +51,36 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(dims=(2,), n_train=(500,), sets=3, same_members=2, bootstrap_members=2, sobol=1 << 12, steps=(40,)),
+    "smoke": Config(
+        dims=(2,),
+        n_train=(500,),
+        sets=3,
+        same_members=2,
+        bootstrap_members=2,
+        sobol=1 << 12,
+        steps=(40,),
+    ),
     "quick": Config(dims=(2,), n_train=(1_000,), sets=8),
     "full": Config(),
-    "paper": Config(n_train=(1_000, 10_000, 100_000), sets=100, same_members=8, bootstrap_members=16, sobol=1 << 19, steps=(1_000, 2_000, 10_000)),
+    "paper": Config(
+        n_train=(1_000, 10_000, 100_000),
+        sets=100,
+        same_members=8,
+        bootstrap_members=16,
+        sobol=1 << 19,
+        steps=(1_000, 2_000, 10_000),
+    ),
 }
 
 
-def main(preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None) -> Path:
+def main(
+    preset: Literal["smoke", "quick", "full", "paper"] = "quick", out: Path | None = None
+) -> Path:
     """Runs the study and writes OUT/results.json.
 
     Args:
-        preset: smoke takes seconds, quick a minute, full a quarter of an hour on 2 cores, paper wants a GPU.
+        preset: smoke takes seconds, quick a minute, full a quarter of an hour on 2 cores, paper
+            wants a GPU.
         out: default amplify-runs/ring-PRESET; finished parts found there are used again.
     """
     use_all_cores()
@@ -78,46 +102,103 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
     truth_model = ring.Ring(dim=dim)
     with jax.enable_x64(True):
         edges = np.asarray(ring.shell_edges(truth_model, config.shells))
-        lows, highs = np.append(edges[:-1], TAIL_EDGES), np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf))
+        lows, highs = (
+            np.append(edges[:-1], TAIL_EDGES),
+            np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf)),
+        )
         truth = np.asarray(ring.shell_integral(truth_model, jnp.asarray(lows), jnp.asarray(highs)))
     regions = rg.join(rg.shells(edges), *(rg.tail(rg.radius, edge, "r") for edge in TAIL_EDGES))
-    stored = study.cached(out / "parts" / f"d{dim}-n{n_train}.npz", lambda: _train(config, truth_model, n_train, training, regions))
+    stored = study.cached(
+        out / "parts" / f"d{dim}-n{n_train}.npz",
+        lambda: _train(config, truth_model, n_train, training, regions),
+    )
     same, bootstrap = stored["same"], stored["bootstrap"]
-    shells, tail = slice(0, config.shells), slice(config.shells + TAIL_EDGES.index(RADIAL_TAIL), config.shells + TAIL_EDGES.index(RADIAL_TAIL) + 1)
+    shells, tail = (
+        slice(0, config.shells),
+        slice(
+            config.shells + TAIL_EDGES.index(RADIAL_TAIL),
+            config.shells + TAIL_EDGES.index(RADIAL_TAIL) + 1,
+        ),
+    )
     c = study.calibrate(same, bootstrap, truth)
-    result = {"dim": dim, "n_train": n_train, "regions": regions.labels, "edges": edges, "tail_edges": TAIL_EDGES, "truth": truth}
+    result = {
+        "dim": dim,
+        "n_train": n_train,
+        "regions": regions.labels,
+        "edges": edges,
+        "tail_edges": TAIL_EDGES,
+        "truth": truth,
+    }
     result |= {name: np.sqrt(value) for name, value in c._asdict().items()}
     result["actual_amplification"] = truth * (1 - truth) / n_train / c.actual
     result["seconds"] = stored["seconds"]
     for name, estimate in (("bootstrap", "bootstrap"), ("same_data", "same_data")):
-        result[f"{name}_over_actual"] = study.over_sets(study.pooled_ratio(estimate, truth, shells), same, bootstrap)
-        result[f"{name}_over_actual_tail"] = study.over_sets(study.pooled_ratio(estimate, truth, tail), same, bootstrap)
+        result[f"{name}_over_actual"] = study.over_sets(
+            study.pooled_ratio(estimate, truth, shells), same, bootstrap
+        )
+        result[f"{name}_over_actual_tail"] = study.over_sets(
+            study.pooled_ratio(estimate, truth, tail), same, bootstrap
+        )
     for name in ("actual", "bootstrap", "same_data"):
-        result[f"pooled_amplification_{name}"] = study.over_sets(study.pooled_amplification(name, truth, n_train, shells), same, bootstrap)
-    print(f"d = {dim}, n_train = {n_train}: bootstrap/actual {result['bootstrap_over_actual']}, same/actual {result['same_data_over_actual']['value']:.2f}, ")
+        result[f"pooled_amplification_{name}"] = study.over_sets(
+            study.pooled_amplification(name, truth, n_train, shells), same, bootstrap
+        )
+    print(
+        f"d = {dim}, n_train = {n_train}: bootstrap/actual {result['bootstrap_over_actual']}, same/actual {result['same_data_over_actual']['value']:.2f}, "
+    )
     print(f"    actual G {np.round(result['actual_amplification'], 2)}")
     return result
 
 
-def _train(config: Config, truth: ring.Ring, n_train: int, training: FitConfig, regions: rg.Regions) -> dict[str, np.ndarray]:
+def _train(
+    config: Config, truth: ring.Ring, n_train: int, training: FitConfig, regions: rg.Regions
+) -> dict[str, np.ndarray]:
     """Integrals [set, member, region] of all trained networks."""
     started = time.perf_counter()
-    key_data, key_rows, key_fit, key_sample = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train), 4)
-    x = jax.vmap(lambda key: ring.sample(key, truth, n_train))(jax.random.split(key_data, config.sets)).reshape(-1, truth.dim)
+    key_data, key_rows, key_fit, key_sample = jax.random.split(
+        jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train), 4
+    )
+    x = jax.vmap(lambda key: ring.sample(key, truth, n_train))(
+        jax.random.split(key_data, config.sets)
+    ).reshape(-1, truth.dim)
     rows = []
     for s, key in enumerate(jax.random.split(key_rows, config.sets)):
-        for resample, members in (("none", config.same_members), ("bootstrap", config.bootstrap_members)):
-            rows.append(s * n_train + ensemble_rows(key, n_train, members=members, resample=resample))
+        for resample, members in (
+            ("none", config.same_members),
+            ("bootstrap", config.bootstrap_members),
+        ):
+            rows.append(
+                s * n_train + ensemble_rows(key, n_train, members=members, resample=resample)
+            )
     rows = jnp.concatenate(rows)
     generator = coupling_flow(coordinates(x[:n_train]), FlowConfig())
     label = f"ring d={truth.dim} n_train={n_train}"
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
-        ensemble = fit_members(jax.random.split(key_fit, len(rows)), generator, x, rows, config=training, progress=bar.losses)
+        ensemble = fit_members(
+            jax.random.split(key_fit, len(rows)),
+            generator,
+            x,
+            rows,
+            config=training,
+            progress=bar.losses,
+        )
     with progress_bar(f"{label}: integrals") as bar:
-        integrals = member_integrals(key_sample, generator, ensemble.params, regions, config.sobol, sobol=True, progress=bar.count).integral
+        integrals = member_integrals(
+            key_sample,
+            generator,
+            ensemble.params,
+            regions,
+            config.sobol,
+            sobol=True,
+            progress=bar.count,
+        ).integral
     integrals = integrals.reshape(config.sets, config.same_members + config.bootstrap_members, -1)
     same, bootstrap = np.split(integrals, [config.same_members], axis=1)
-    return {"same": same, "bootstrap": bootstrap, "seconds": np.asarray(time.perf_counter() - started)}
+    return {
+        "same": same,
+        "bootstrap": bootstrap,
+        "seconds": np.asarray(time.perf_counter() - started),
+    }
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What every calibration study does: known truth, many training sets, and the ratio of the estimated to the actual uncertainty.
+"""What every calibration study does: known truth, many training sets, and the ratio of the
+estimated to the actual uncertainty.
 
-Integrals come as [set, member, region]: `same` from networks trained on the set as it is with other initialisations, `bootstrap` from networks trained on
-resampled events of the set. The actual error is that of `same` against the truth, over sets and members: the network a user would have.
+Integrals come as [set, member, region]: `same` from networks trained on the set as it is with other
+initialisations, `bootstrap` from networks trained on resampled events of the set. The actual error
+is that of `same` against the truth, over sets and members: the network a user would have.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,11 +17,14 @@ import numpy as np
 import tyro
 
 from amplify.errors import AmplifyError, InputError
-from amplify.report.results import environment, write_json
+from amplify.results.records import environment, write_json
+from amplify.storage import whole
 
 
 class Calibration(NamedTuple):
-    """Per region: squared errors of an integral, in units of the integral squared, and the amplification they stand for."""
+    """Per region: squared errors of an integral, in units of the integral squared, and the
+    amplification they stand for.
+    """
 
     actual: np.ndarray  # E[(I_theta - I_true)^2]
     bias: np.ndarray  # squared difference between the mean over sets and members, and the truth, corrected for the scatter of that mean
@@ -30,18 +34,32 @@ class Calibration(NamedTuple):
 
 
 def calibrate(same: np.ndarray, bootstrap: np.ndarray, truth: np.ndarray) -> Calibration:
-    """Compares the estimates with the actual error. Means of squares over sets, so that no set counts more for being unlucky."""
+    """Compares the estimates with the actual error. Means of squares over sets, so that no set
+    counts more for being unlucky.
+    """
     actual = ((same - truth) ** 2).mean(axis=(0, 1))
     set_means = same.mean(axis=1)
     scatter = set_means.var(axis=0, ddof=1) / len(same)
     bias = np.maximum((set_means.mean(axis=0) - truth) ** 2 - scatter, 0.0)
-    return Calibration(actual, bias, actual - bias, bootstrap.var(axis=1, ddof=1).mean(axis=0), same.var(axis=1, ddof=1).mean(axis=0))
+    return Calibration(
+        actual,
+        bias,
+        actual - bias,
+        bootstrap.var(axis=1, ddof=1).mean(axis=0),
+        same.var(axis=1, ddof=1).mean(axis=0),
+    )
 
 
 def over_sets(
-    statistic: Callable[[np.ndarray, np.ndarray], Any], same: np.ndarray, bootstrap: np.ndarray, repetitions: int = 2000, seed: int = 1
+    statistic: Callable[[np.ndarray, np.ndarray], Any],
+    same: np.ndarray,
+    bootstrap: np.ndarray,
+    repetitions: int = 2000,
+    seed: int = 1,
 ) -> dict[str, Any]:
-    """A statistic of the whole study with its own error: value, and the central 68 % and 90 % of its bootstrap over training sets."""
+    """A statistic of the whole study with its own error: value, and the central 68 % and 90 % of
+    its bootstrap over training sets.
+    """
     rng = np.random.default_rng(seed)
     sets = len(same)
     draws = []
@@ -50,11 +68,19 @@ def over_sets(
         draws.append(statistic(same[pick], bootstrap[pick]))
     quantiles = np.quantile(np.asarray(draws), [0.16, 0.84, 0.05, 0.95], axis=0)
     value = np.asarray(statistic(same, bootstrap))
-    return {"value": value.tolist(), "interval_68": quantiles[:2].T.tolist(), "interval_90": quantiles[2:].T.tolist()}
+    return {
+        "value": value.tolist(),
+        "interval_68": quantiles[:2].T.tolist(),
+        "interval_90": quantiles[2:].T.tolist(),
+    }
 
 
-def pooled_ratio(estimate: str, truth: np.ndarray, regions: slice) -> Callable[[np.ndarray, np.ndarray], float]:
-    """sqrt(sum of estimated variances / sum of actual squared errors) over the regions: 1 is calibrated."""
+def pooled_ratio(
+    estimate: str, truth: np.ndarray, regions: slice
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """sqrt(sum of estimated variances / sum of actual squared errors) over the regions: 1 is
+    calibrated.
+    """
 
     def statistic(same: np.ndarray, bootstrap: np.ndarray) -> float:
         c = calibrate(same, bootstrap, truth)
@@ -63,27 +89,32 @@ def pooled_ratio(estimate: str, truth: np.ndarray, regions: slice) -> Callable[[
     return statistic
 
 
-def pooled_amplification(estimate: str, truth: np.ndarray, n_train: int, regions: slice) -> Callable[[np.ndarray, np.ndarray], float]:
-    """G pooled over regions: sum of I (1 - I) / n_train over the sum of the squared errors that `estimate` names."""
+def pooled_amplification(
+    estimate: str, truth: np.ndarray, n_train: int, regions: slice
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """G pooled over regions: sum of I (1 - I) / n_train over the sum of the squared errors that
+    `estimate` names.
+    """
 
     def statistic(same: np.ndarray, bootstrap: np.ndarray) -> float:
         c = calibrate(same, bootstrap, truth)
-        return float((truth * (1 - truth))[regions].sum() / n_train / getattr(c, estimate)[regions].sum())
+        return float(
+            (truth * (1 - truth))[regions].sum() / n_train / getattr(c, estimate)[regions].sum()
+        )
 
     return statistic
 
 
 def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays from `path`, or computed and written there: an interrupted study continues with the part that is missing."""
+    """Arrays from `path`, or computed and written there: an interrupted study continues with the
+    part that is missing.
+    """
     if path.exists():
         with np.load(path) as stored:
             return dict(stored)
     arrays = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "wb") as file:
+    with whole(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-    os.replace(unfinished, path)
     return arrays
 
 
@@ -97,17 +128,43 @@ def run(main: Callable[..., Any]) -> None:
 
 
 def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
-    """Writes the resolved config, and what else decides the results, beside them; a directory that holds another config is refused."""
-    note, mine = out / "config.json", json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True)
+    """Writes the resolved config, and what else decides the results, beside them; a directory that
+    holds another config is refused.
+    """
+    note, mine = (
+        out / "config.json",
+        json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True),
+    )
     try:
         if note.exists() and note.read_text() != mine:
-            raise InputError(str(out), "results of this config", f"{note.name} of another", "choose another --out or remove the directory")
+            raise InputError(
+                str(out),
+                "results of this config",
+                f"{note.name} of another",
+                "choose another --out or remove the directory",
+            )
         out.mkdir(parents=True, exist_ok=True)
         note.write_text(mine)
     except OSError as error:
-        raise InputError(str(out), "a directory to write into", error.strerror or str(error), "choose another --out") from None
+        raise InputError(
+            str(out),
+            "a directory to write into",
+            error.strerror or str(error),
+            "choose another --out",
+        ) from None
 
 
-def record(path: Path, command: str, config: Any, study: dict[str, Any], estimates: list[dict[str, Any]], inputs: list[dict[str, Any]] | None = None) -> None:
+def record(
+    path: Path,
+    command: str,
+    config: Any,
+    study: dict[str, Any],
+    estimates: list[dict[str, Any]],
+    inputs: list[dict[str, Any]] | None = None,
+) -> None:
     """results.json of a study, with the command that makes it again and the files it read."""
-    write_json(path, environment(command, getattr(config, "seed", 0), asdict(config), inputs) | {"estimates": estimates, "study": study})
+    write_json(
+        path,
+        environment(command, getattr(config, "seed", 0), asdict(config), inputs)
+        | {"estimates": estimates, "study": study},
+    )

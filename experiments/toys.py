@@ -1,7 +1,9 @@
-"""Pairs of densities a known distance apart, for studies that repeat thousands of times: NumPy, so that no new size compiles anything.
+"""Pairs of densities a known distance apart, for studies that repeat thousands of times: NumPy, so
+that no new size compiles anything.
 
-`ring` and `shell`: a generator whose ring is a little too large and too wide, a smooth difference. `blob`: a generator with 3 % of its events in a spot that
-truth does not have. `missing`: the same spot, in truth only. `same`: no difference.
+`ring` and `shell`: a generator whose ring is a little too large and too wide, a smooth difference.
+`blob`: a generator with 3 % of its events in a spot that truth does not have. `missing`: the same
+spot, in truth only. `same`: no difference.
 """
 
 from collections.abc import Callable
@@ -26,19 +28,25 @@ class Toy(NamedTuple):
     log_prob_true: Density
 
     def distance(self, events: int = 2_000_000, seed: int = 0) -> float:
-        """D_inf = E_true[max(0, 1 - p_gen / p_true)], the total variation distance, to about 2e-3 of itself."""
+        """D_inf = E_true[max(0, 1 - p_gen / p_true)], the total variation distance, to about 2e-3
+        of itself.
+        """
         x = self.true(np.random.default_rng(seed), events)
         return float(np.maximum(-np.expm1(self.log_prob_gen(x) - self.log_prob_true(x)), 0).mean())
 
 
 def ring(rng: np.random.Generator, n: int, dim: int, radius: float, width: float) -> np.ndarray:
-    """Events of `amplify.data.ring`."""
+    """Events of `amplify.truth.ring`."""
     direction = rng.normal(size=(n, dim))
-    return rng.normal(radius, width, (n, 1)) * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    return (
+        rng.normal(radius, width, (n, 1))
+        * direction
+        / np.linalg.norm(direction, axis=1, keepdims=True)
+    )
 
 
 def ring_log_prob(x: np.ndarray, radius: float, width: float) -> np.ndarray:
-    """Log density of `amplify.data.ring`."""
+    """Log density of `amplify.truth.ring`."""
     dim, r = x.shape[1], np.linalg.norm(x, axis=1)
     folded = np.logaddexp(norm.logpdf(r, radius, width), norm.logpdf(r, -radius, width))
     return folded - (dim - 1) * np.log(r) - (log(2) + dim / 2 * log(pi) - lgamma(dim / 2))
@@ -56,11 +64,15 @@ def _spotted(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _spotted_log_prob(x: np.ndarray) -> np.ndarray:
     spot = norm.logpdf((x - _SPOT) / _SPOT_WIDTH).sum(axis=1) - 2 * np.log(_SPOT_WIDTH)
-    return np.logaddexp(np.log(1 - _SPOT_SHARE) + ring_log_prob(x, 4.0, 1.0), np.log(_SPOT_SHARE) + spot)
+    return np.logaddexp(
+        np.log(1 - _SPOT_SHARE) + ring_log_prob(x, 4.0, 1.0), np.log(_SPOT_SHARE) + spot
+    )
 
 
 def _rings(dim: int, radius: float, width: float) -> tuple[Draw, Density]:
-    return (lambda rng, n: ring(rng, n, dim, radius, width)), (lambda x: ring_log_prob(x, radius, width))
+    return (lambda rng, n: ring(rng, n, dim, radius, width)), (
+        lambda x: ring_log_prob(x, radius, width)
+    )
 
 
 def _toy(generator: tuple[Draw, Density], truth: tuple[Draw, Density]) -> Toy:

@@ -1,6 +1,8 @@
-"""What is measured on generated top pairs: distributions, averaging and differential amplification, each as generated and after the cuts.
+"""What is measured on generated top pairs: distributions, averaging and differential amplification,
+each as generated and after the cuts.
 
-The truth passed the cuts of a detector. A flow spills over their edges, so every measurement is made twice: on all generated events, and on those that pass.
+The truth passed the cuts of a detector. A flow spills over their edges, so every measurement is
+made twice: on all generated events, and on those that pass.
 """
 
 from typing import Any
@@ -9,17 +11,17 @@ import jax
 import numpy as np
 from scipy.stats import t as t_distribution
 
-from amplify import kinematics
 from amplify import regions as rg
 from amplify.estimators.averaging import averaging_amplification, pooled_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import ks_distance_to
 from amplify.estimators.learned import split
 from amplify.generators.charts import Cuts, helicity_chart, jet_chart
-from amplify.members.fit import FitConfig
-from amplify.report.progress import progress_bar
-from amplify.report.results import averaging_records, differential_records, finite
+from amplify.progress import progress_bar
+from amplify.results.records import averaging_records, differential_records, finite
 from amplify.summaries.mlp import MLPConfig, mlp_ratio
+from amplify.training.fit import FitConfig
+from amplify.ttbar import kinematics
 from amplify.types import Events, Holdout, Status
 
 BINS = 10
@@ -27,31 +29,55 @@ TAILS = {"m_tt_gev": 1000.0, "pt_t_gev": 400.0, "pt_tt_gev": 200.0}  # GeV
 NAMES = {"m_tt_gev": "m_tt", "pt_t_gev": "pT_t", "pt_tt_gev": "pT_tt"}
 BULK = (0.1, 0.9)  # quantiles
 COLUMN = {name: i for i, name in enumerate(kinematics.OBSERVABLES)}
-CLASSIFIER = MLPConfig(members=3, hidden=(128, 128), training=FitConfig(steps=800, batch=1024, learning_rate=1e-3, weight_decay=1.0), most_gen=100_000)
+CLASSIFIER = MLPConfig(
+    members=3,
+    hidden=(128, 128),
+    training=FitConfig(steps=800, batch=1024, learning_rate=1e-3, weight_decay=1.0),
+    most_gen=100_000,
+)
 
 
 def measure(
-    config: Any, truth: np.ndarray, sets: np.ndarray, holdout: np.ndarray, generated: dict[str, dict[str, np.ndarray]]
+    config: Any,
+    truth: np.ndarray,
+    sets: np.ndarray,
+    holdout: np.ndarray,
+    generated: dict[str, dict[str, np.ndarray]],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Everything the figures and the table show, and the estimates that a user with one training set and the holdout would get.
+    """Everything the figures and the table show, and the estimates that a user with one training
+    set and the holdout would get.
 
     Args:
         config: of the study.
         truth: momenta [n_truth, 6, 4] in GeV.
         sets: training events [set, n_train, 6, 4].
         holdout: momenta of a user's holdout.
-        generated: by model, x [network, n_gen, dim]: networks on the sets, then on bootstrap samples of the first, and what they cost.
+        generated: by model, x [network, n_gen, dim]: networks on the sets, then on bootstrap
+            samples of the first, and what they cost.
     """
     values = {"truth": table(truth), "holdout": table(holdout)}
     regions = study_regions(values["truth"])
     integral_true = rg.fractions(rg.count(regions, values["truth"])).integral
     histograms = {name: _edges(values["truth"][:, COLUMN[name]]) for name in SHOWN}
     result: dict[str, Any] = {
-        "n_train": config.n_train, "n_truth": config.n_truth, "n_gen": config.n_gen, "n_holdout": config.n_holdout, "sets": config.sets,
-        "bootstrap_members": config.bootstrap_members, "regions": list(regions.labels), "truth": integral_true,
-        "histograms": {name: {"edges": e, "truth": np.histogram(values["truth"][:, COLUMN[name]], e)[0] / len(truth)} for name, e in histograms.items()},
-        "ks_of_training_set": ks_table(table(sets[0]), values["truth"]), "models": {},
-    }  # fmt: skip
+        "n_train": config.n_train,
+        "n_truth": config.n_truth,
+        "n_gen": config.n_gen,
+        "n_holdout": config.n_holdout,
+        "sets": config.sets,
+        "bootstrap_members": config.bootstrap_members,
+        "regions": list(regions.labels),
+        "truth": integral_true,
+        "histograms": {
+            name: {
+                "edges": e,
+                "truth": np.histogram(values["truth"][:, COLUMN[name]], e)[0] / len(truth),
+            }
+            for name, e in histograms.items()
+        },
+        "ks_of_training_set": ks_table(table(sets[0]), values["truth"]),
+        "models": {},
+    }
     estimates: list[dict[str, Any]] = []
     with progress_bar("measuring", total=len(generated)) as bar:
         for k, (name, found) in enumerate(generated.items()):
@@ -60,20 +86,35 @@ def measure(
             observed = [table(p) for p in momenta]
             passing = [kinematics.passes(p, **Cuts()._asdict()) for p in momenta]
             part: dict[str, Any] = {
-                "network": model.network, "chart": model.chart, "parameters": found["parameters"], "train_seconds": found["train_seconds"],
-                "sample_ms": 1e3 * found["sample_seconds"] / found["x"].shape[1], "n_gen": found["x"].shape[1], "passing": np.mean([p.mean() for p in passing]),
-            }  # fmt: skip
+                "network": model.network,
+                "chart": model.chart,
+                "parameters": found["parameters"],
+                "train_seconds": found["train_seconds"],
+                "sample_ms": 1e3 * found["sample_seconds"] / found["x"].shape[1],
+                "n_gen": found["x"].shape[1],
+                "passing": np.mean([p.mean() for p in passing]),
+            }
             for cut in ("all", "cut"):
                 kept = [o[p] if cut == "cut" else o for o, p in zip(observed, passing, strict=True)]
                 part[cut] = {
                     "ks": ks_table(kept[0], values["truth"]),
-                    "histograms": {n: _band([np.histogram(o[:, COLUMN[n]], e)[0] / len(o) for o in kept], config.sets) for n, e in histograms.items()},
+                    "histograms": {
+                        n: _band(
+                            [np.histogram(o[:, COLUMN[n]], e)[0] / len(o) for o in kept],
+                            config.sets,
+                        )
+                        for n, e in histograms.items()
+                    },
                 }
                 if not model.single:
-                    part[cut]["averaging"], records = averaging(config, kept, regions, integral_true, values["holdout"])
+                    part[cut]["averaging"], records = averaging(
+                        config, kept, regions, integral_true, values["holdout"]
+                    )
                     if cut == "all":
                         estimates += [record | {"generator": name} for record in records]
-            part["differential"], records = differential(config, momenta[0], passing[0], observed[0], truth, holdout, values)
+            part["differential"], records = differential(
+                config, momenta[0], passing[0], observed[0], truth, holdout, values
+            )
             estimates += [record | {"generator": name} for record in records]
             result["models"][name] = part
             bar.count(k + 1, len(generated))
@@ -81,7 +122,9 @@ def measure(
 
 
 def rounded(value: Any) -> Any:
-    """The same structure with floats of four digits: more than any of them is known to, in half the space."""
+    """The same structure with floats of four digits: more than any of them is known to, in half the
+    space.
+    """
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, list):
@@ -89,28 +132,52 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-SHOWN = ("pt_t_gev", "m_tt_gev", "pt_tt_gev", "y_t", "m_t_gev", "m_wplus_gev", "pt_b_gev", "delta_r_min")
+SHOWN = (
+    "pt_t_gev",
+    "m_tt_gev",
+    "pt_tt_gev",
+    "y_t",
+    "m_t_gev",
+    "m_wplus_gev",
+    "pt_b_gev",
+    "delta_r_min",
+)
 
 
 def table(momenta: np.ndarray) -> np.ndarray:
     """The columns kinematics.OBSERVABLES [event, 14], in blocks."""
-    return np.concatenate([kinematics.observables(part.astype(np.float64)) for part in np.array_split(momenta, -(-len(momenta) // 50_000))]).astype(np.float32)
+    return np.concatenate(
+        [
+            kinematics.observables(part.astype(np.float64))
+            for part in np.array_split(momenta, -(-len(momenta) // 50_000))
+        ]
+    ).astype(np.float32)
 
 
 def study_regions(truth: np.ndarray) -> rg.Regions:
-    """Ten equiprobable bins of each observable of TAILS, its bulk and its tail, in the table of observables."""
+    """Ten equiprobable bins of each observable of TAILS, its bulk and its tail, in the table of
+    observables.
+    """
     parts = []
     for name, threshold in TAILS.items():
         observable, label = rg.column(COLUMN[name]), f"{NAMES[name]} [GeV]"
         low, high = np.quantile(truth[:, COLUMN[name]], BULK)
-        parts += [rg.equiprobable_bins(observable, truth, BINS, label), rg.bins(observable, [low, high], label), rg.tail(observable, threshold, label)]
+        parts += [
+            rg.equiprobable(truth, observable, BINS, label),
+            rg.bins(observable, [low, high], label),
+            rg.tail(observable, threshold, label),
+        ]
     return rg.join(*parts)
 
 
 def where(k: int) -> dict[str, slice]:
     """Places of the bins, the bulk and the tail of observable k among the regions."""
     start = k * (BINS + 2)
-    return {"all": slice(start, start + BINS), "bulk": slice(start + BINS, start + BINS + 1), "tail": slice(start + BINS + 1, start + BINS + 2)}
+    return {
+        "all": slice(start, start + BINS),
+        "bulk": slice(start + BINS, start + BINS + 1),
+        "tail": slice(start + BINS + 1, start + BINS + 2),
+    }
 
 
 def ks_table(events: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -123,36 +190,55 @@ def _ks(sample: np.ndarray, truth: np.ndarray) -> float:
 
 
 def averaging(
-    config: Any, observed: list[np.ndarray], regions: rg.Regions, truth: np.ndarray, holdout: np.ndarray
+    config: Any,
+    observed: list[np.ndarray],
+    regions: rg.Regions,
+    truth: np.ndarray,
+    holdout: np.ndarray,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Estimated and actual error of integrals in units of sigma_n^2 = I (1 - I) / n_train, and G by region.
+    """Estimated and actual error of integrals in units of sigma_n^2 = I (1 - I) / n_train, and G by
+    region.
 
-    `actual` is the mean over independent training sets of the squared distance to the truth, `estimated` the spread of the bootstrap members of the first set;
-    the noise of the generated events is taken off both, that of the truth is a hundredth of sigma_n^2.
+    `actual` is the mean over independent training sets of the squared distance to the truth,
+    `estimated` the spread of the bootstrap members of the first set; the noise of the generated
+    events is taken off both, that of the truth is a hundredth of sigma_n^2.
     """
     integral = np.stack([rg.fractions(rg.count(regions, o)).integral for o in observed])
     n_gen = np.array([len(o) for o in observed], float)
     own, members = integral[: config.sets], integral[config.sets :]
     unit = truth * (1 - truth) / config.n_train
     noise = integral * (1 - integral) / n_gen[:, None]
-    squares = ((own - truth) ** 2 - noise[: config.sets] - truth * (1 - truth) / config.n_truth) / unit  # [set, region]
+    squares = (
+        (own - truth) ** 2 - noise[: config.sets] - truth * (1 - truth) / config.n_truth
+    ) / unit  # [set, region]
     spread = (members.var(axis=0, ddof=1) - noise[config.sets :].mean(axis=0)) / unit
     mean = own.mean(axis=0)
     held = rg.fractions(rg.count(regions, holdout)).integral
     sizes = {"n_train": config.n_train, "n_gen": int(n_gen[config.sets :].mean())}
     with jax.enable_x64(True):
-        estimate = averaging_amplification(members, holdout=Holdout(held, config.n_holdout), n_train=config.n_train, n_gen=n_gen[config.sets :, None])
+        estimate = averaging_amplification(
+            members,
+            holdout=Holdout(held, config.n_holdout),
+            n_train=config.n_train,
+            n_gen=n_gen[config.sets :, None],
+        )
     groups: dict[str, Any] = {}
     for k, name in enumerate(TAILS):
         for kind, place in where(k).items():
-            (g, status) = _estimated(members[:, place], n_gen[config.sets :, None], config, estimate, place)
+            (g, status) = _estimated(
+                members[:, place], n_gen[config.sets :, None], config, estimate, place
+            )
             per_set = squares[:, place].mean(axis=1)
             groups[f"{NAMES[name]}, {kind}"] = {
-                "actual": _inverse(per_set.mean()), "actual_of_sets": [_inverse(v) for v in per_set],
+                "actual": _inverse(per_set.mean()),
+                "actual_of_sets": [_inverse(v) for v in per_set],
                 "actual_interval": [_inverse(v) for v in _mean_interval(per_set)[::-1]],
-                "estimated": g[0], "estimated_interval": g[1:], "status": status,
-                "biased_regions": int((np.asarray(estimate.status)[place] == Status.BIASED).sum()), "regions": place.stop - place.start,
-            }  # fmt: skip
+                "estimated": g[0],
+                "estimated_interval": g[1:],
+                "status": status,
+                "biased_regions": int((np.asarray(estimate.status)[place] == Status.BIASED).sum()),
+                "regions": place.stop - place.start,
+            }
     found = {
         "integral": mean,
         "actual": squares.mean(axis=0).round(4),
@@ -160,28 +246,60 @@ def averaging(
         "biased": np.asarray(estimate.status) == Status.BIASED,
         "groups": groups,
     }
-    records = averaging_records(estimate, regions.labels, members=config.bootstrap_members, n_holdout=config.n_holdout, **sizes)
-    named = [r for k in range(len(TAILS)) for kind in ("bulk", "tail") for r in range(len(records))[where(k)[kind]]]
+    records = averaging_records(
+        estimate,
+        regions.labels,
+        members=config.bootstrap_members,
+        n_holdout=config.n_holdout,
+        **sizes,
+    )
+    named = [
+        r
+        for k in range(len(TAILS))
+        for kind in ("bulk", "tail")
+        for r in range(len(records))[where(k)[kind]]
+    ]
     return found, [records[r] for r in named]
 
 
-def _estimated(members: np.ndarray, n_gen: np.ndarray, config: Any, estimate: Any, place: slice) -> tuple[tuple[float, float, float], str]:
-    """G with its interval from the members, without the holdout; "biased" where the holdout contradicts any of the regions."""
+def _estimated(
+    members: np.ndarray, n_gen: np.ndarray, config: Any, estimate: Any, place: slice
+) -> tuple[tuple[float, float, float], str]:
+    """G with its interval from the members, without the holdout; "biased" where the holdout
+    contradicts any of the regions.
+    """
     biased = (np.asarray(estimate.status)[place] == Status.BIASED).any()
     if place.stop - place.start > 1:
-        g, status = pooled_amplification(members, n_train=config.n_train, n_gen=np.broadcast_to(n_gen, members.shape))
+        g, status = pooled_amplification(
+            members, n_train=config.n_train, n_gen=np.broadcast_to(n_gen, members.shape)
+        )
         values = (float(g.value), float(g.low), float(g.high))
     else:
         r, n = place.start, config.n_train
-        values = tuple(float(np.asarray(getattr(estimate.n_equiv, end))[r]) / n for end in ("value", "low", "high"))
+        values = tuple(
+            float(np.asarray(getattr(estimate.n_equiv, end))[r]) / n
+            for end in ("value", "low", "high")
+        )
         # without the holdout: from the spread alone
-        status = Status.RESOLVED if np.isfinite(values[2]) else Status.LOWER_LIMIT if values[1] > 0 else Status.UNRESOLVED
+        status = (
+            Status.RESOLVED
+            if np.isfinite(values[2])
+            else Status.LOWER_LIMIT
+            if values[1] > 0
+            else Status.UNRESOLVED
+        )
     return values, "biased" if biased else status.name.lower()  # pyright: ignore[reportReturnType]
 
 
 def _mean_interval(values: np.ndarray, level: float = 0.68) -> tuple[float, float]:
-    """Student's interval of a mean over training sets; for squares of few regions and four sets it covers in .59 to .67 at 68 % (simulated)."""
-    half = t_distribution.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    """Student's interval of a mean over training sets; for squares of few regions and four sets it
+    covers in .59 to .67 at 68 % (simulated).
+    """
+    half = (
+        t_distribution.ppf((1 + level) / 2, len(values) - 1)
+        * values.std(ddof=1)
+        / np.sqrt(len(values))
+    )
     return float(values.mean() - half), float(values.mean() + half)
 
 
@@ -192,93 +310,183 @@ def _inverse(x: float) -> float:
 def features(momenta: np.ndarray) -> np.ndarray:
     """What the classifier of arXiv:2411.00446 sees of an event.
 
-    log pT, azimuth and pseudorapidity of each particle, all Delta R, and log pT, azimuth, rapidity and log m of the pair, the tops and the W bosons. Azimuths
-    are relative to the top, as cosine and sine: a rotation about the beam changes nothing.
+    log pT, azimuth and pseudorapidity of each particle, all Delta R, and log pT, azimuth, rapidity
+    and log m of the pair, the tops and the W bosons. Azimuths are relative to the top, as cosine
+    and sine: a rotation about the beam changes nothing.
     """
     p = momenta.astype(np.float64)
     t, tbar, w_plus, w_minus = kinematics.resonances(p)
     together = np.stack([t + tbar, t, tbar, w_plus, w_minus], axis=1)
-    columns = [np.log(kinematics.pt(p)), np.clip(kinematics.pseudorapidity(p), -8, 8), np.log(kinematics.delta_r(p) + 1e-3)]
-    columns += [np.log(kinematics.pt(together) + 1.0), np.clip(kinematics.rapidity(together), -8, 8), np.log(kinematics.mass(together) + 1.0)]
-    turn = np.concatenate([kinematics.phi(p), kinematics.phi(together)[:, [0, 2, 3, 4]]], axis=1) - kinematics.phi(t)[:, None]
+    columns = [
+        np.log(kinematics.pt(p)),
+        np.clip(kinematics.pseudorapidity(p), -8, 8),
+        np.log(kinematics.delta_r(p) + 1e-3),
+    ]
+    columns += [
+        np.log(kinematics.pt(together) + 1.0),
+        np.clip(kinematics.rapidity(together), -8, 8),
+        np.log(kinematics.mass(together) + 1.0),
+    ]
+    turn = (
+        np.concatenate([kinematics.phi(p), kinematics.phi(together)[:, [0, 2, 3, 4]]], axis=1)
+        - kinematics.phi(t)[:, None]
+    )
     return np.concatenate([*columns, np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
 
 
 def differential(
-    config: Any, generated: np.ndarray, passing: np.ndarray, observed: np.ndarray, truth: np.ndarray, holdout: np.ndarray, values: dict[str, np.ndarray]
+    config: Any,
+    generated: np.ndarray,
+    passing: np.ndarray,
+    observed: np.ndarray,
+    truth: np.ndarray,
+    holdout: np.ndarray,
+    values: dict[str, np.ndarray],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Limits "n_equiv < X" of one network, learned and tested on the user's holdout and on the whole truth, by region.
+    """Limits "n_equiv < X" of one network, learned and tested on the user's holdout and on the
+    whole truth, by region.
 
-    A region has the ratio learned of all events, with its zero moved by the shares of both samples in the region: counts, which say nothing of where in it an
-    event lies. Samples are compared after the cuts, and once as generated. Each limit holds at 90 %, not all together.
+    A region has the ratio learned of all events, with its zero moved by the shares of both samples
+    in the region: counts, which say nothing of where in it an event lies. Samples are compared
+    after the cuts, and once as generated. Each limit holds at 90 %, not all together.
     """
     result: dict[str, Any] = {}
     records: list[dict[str, Any]] = []
     looks = {"as generated": np.ones(len(generated), bool), "after cuts": passing}
-    for size, true, true_values in (("holdout", holdout, values["holdout"]), ("truth", truth, values["truth"])):
+    for size, true, true_values in (
+        ("holdout", holdout, values["holdout"]),
+        ("truth", truth, values["truth"]),
+    ):
         x_true = features(true)
         for look, kept in looks.items():
             x_gen, o_gen = features(generated[kept]), observed[kept]
             # columns behind those that are learned from say in which region an event is
-            stacked = [Events(np.concatenate([x, o[:, [COLUMN[n] for n in TAILS]]], axis=1)) for x, o in ((x_gen, o_gen), (x_true, true_values))]
+            stacked = [
+                Events(np.concatenate([x, o[:, [COLUMN[n] for n in TAILS]]], axis=1))
+                for x, o in ((x_gen, o_gen), (x_true, true_values))
+            ]
             parts = split(_learner(x_gen.shape[1]), *stacked, seed=config.seed)
             t_gen, t_true = parts.summary(parts.generated.x), parts.summary(parts.holdout.x)
-            masks, labels = _masks(values["truth"], parts.generated.x[:, -3:], parts.holdout.x[:, -3:], only_all=look == "as generated")
+            masks, labels = _masks(
+                values["truth"],
+                parts.generated.x[:, -3:],
+                parts.holdout.x[:, -3:],
+                only_all=look == "as generated",
+            )
             shares = masks[1].mean(axis=0)
-            threshold = np.array([region_threshold(a, b) for a, b in zip(masks[0].mean(axis=0), shares, strict=True)])
+            threshold = np.array(
+                [region_threshold(a, b) for a, b in zip(masks[0].mean(axis=0), shares, strict=True)]
+            )
             estimate = differential_amplification(
-                t_gen, t_true, n_train=config.n_train * shares, inside_gen=masks[0], inside_holdout=masks[1], threshold=threshold, learned=True
+                t_gen,
+                t_true,
+                n_train=config.n_train * shares,
+                inside_gen=masks[0],
+                inside_holdout=masks[1],
+                threshold=threshold,
+                learned=True,
             )
             found = differential_records(
-                estimate, labels, summary="classifier", n_train=config.n_train * shares, n_gen=len(t_gen), n_holdout=len(true), level=0.9
+                estimate,
+                labels,
+                summary="classifier",
+                n_train=config.n_train * shares,
+                n_gen=len(t_gen),
+                n_holdout=len(true),
+                level=0.9,
             )
             result[f"{look}, {size}"] = {
-                r["region"]: {k: r[k] for k in ("distance", "distance_interval", "amplification", "amplification_interval", "status")} for r in found
+                r["region"]: {
+                    k: r[k]
+                    for k in (
+                        "distance",
+                        "distance_interval",
+                        "amplification",
+                        "amplification_interval",
+                        "status",
+                    )
+                }
+                for r in found
             }
             if size == "holdout":
                 records += [r | {"region": f"{r['region']}, {look}"} for r in found]
             elif look == "after cuts":
-                # the plateau is D at t = 0 on unseen events, and a learned ratio says "fewer than" only
-                limit = {"plateau": found[0]["distance"], "n_equiv_below": found[0]["n_equiv_interval"][1]}
-                result["functions"], result["approach"] = _functions(t_gen, t_true), _approach(t_gen, t_true) | limit
+                # the plateau is D at t = 0 on unseen events, and a learned ratio says "fewer than"
+                # only
+                limit = {
+                    "plateau": found[0]["distance"],
+                    "n_equiv_below": found[0]["n_equiv_interval"][1],
+                }
+                result["functions"], result["approach"] = (
+                    _functions(t_gen, t_true),
+                    _approach(t_gen, t_true) | limit,
+                )
     return result, records
 
 
 def _learner(n_features: int) -> Any:
     learn = mlp_ratio(config=CLASSIFIER)
 
-    def fitted(x_gen: np.ndarray, x_true: np.ndarray, weight_gen: Any = None, weight_true: Any = None) -> Any:
+    def fitted(
+        x_gen: np.ndarray, x_true: np.ndarray, weight_gen: Any = None, weight_true: Any = None
+    ) -> Any:
         summary = learn(x_gen[:, :n_features], x_true[:, :n_features], weight_gen, weight_true)
         return lambda x: summary(x[:, :n_features])
 
     return fitted
 
 
-def _masks(truth: np.ndarray, gen: np.ndarray, true: np.ndarray, *, only_all: bool) -> tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]:
-    masks: list[tuple[np.ndarray, np.ndarray]] = [(np.ones(len(gen), bool), np.ones(len(true), bool))]
+def _masks(
+    truth: np.ndarray, gen: np.ndarray, true: np.ndarray, *, only_all: bool
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]:
+    masks: list[tuple[np.ndarray, np.ndarray]] = [
+        (np.ones(len(gen), bool), np.ones(len(true), bool))
+    ]
     labels = ["all"]
     for k, (name, threshold) in enumerate(TAILS.items() if not only_all else ()):
         low, high = np.quantile(truth[:, COLUMN[name]], BULK)
-        masks += [((gen[:, k] >= low) & (gen[:, k] < high), (true[:, k] >= low) & (true[:, k] < high)), (gen[:, k] >= threshold, true[:, k] >= threshold)]
+        masks += [
+            ((gen[:, k] >= low) & (gen[:, k] < high), (true[:, k] >= low) & (true[:, k] < high)),
+            (gen[:, k] >= threshold, true[:, k] >= threshold),
+        ]
         labels += [f"{NAMES[name]}, bulk", f"{NAMES[name]}, tail"]
-    return (np.stack([m[0] for m in masks], axis=1), np.stack([m[1] for m in masks], axis=1)), tuple(labels)
+    return (
+        np.stack([m[0] for m in masks], axis=1),
+        np.stack([m[1] for m in masks], axis=1),
+    ), tuple(labels)
 
 
 def _functions(t_gen: np.ndarray, t_true: np.ndarray, points: int = 81) -> dict[str, np.ndarray]:
-    t = np.linspace(*np.quantile(np.concatenate([t_gen, t_true[: len(t_gen)]]), [0.002, 0.998]), points)
-    generated, true = (np.searchsorted(np.sort(s), t, side="right") / len(s) for s in (t_gen, t_true))
+    t = np.linspace(
+        *np.quantile(np.concatenate([t_gen, t_true[: len(t_gen)]]), [0.002, 0.998]), points
+    )
+    generated, true = (
+        np.searchsorted(np.sort(s), t, side="right") / len(s) for s in (t_gen, t_true)
+    )
     return {"t": t.round(4), "generated": generated.round(5), "true": true.round(5)}
 
 
 def _approach(t_gen: np.ndarray, t_true: np.ndarray, most: int = 20) -> dict[str, Any]:
-    """KS distance of n events to the truth in the learned ratio, averaged over disjoint samples: generated ones, and other true ones."""
+    """KS distance of n events to the truth in the learned ratio, averaged over disjoint samples:
+    generated ones, and other true ones.
+    """
     half = len(t_true) // 2
     reference = np.sort(t_true[:half])
     sizes = np.geomspace(10, min(len(t_gen), half), 16).astype(int)
     found = {}
     for name, t in (("generated", t_gen), ("true", t_true[half:])):
         u = np.searchsorted(reference, t, side="right") / len(reference)
-        found[name] = np.array([np.mean([ks_distance_to(part) for part in u[: n * min(most, len(u) // n)].reshape(-1, n)]) for n in sizes])
+        found[name] = np.array(
+            [
+                np.mean(
+                    [
+                        ks_distance_to(part)
+                        for part in u[: n * min(most, len(u) // n)].reshape(-1, n)
+                    ]
+                )
+                for n in sizes
+            ]
+        )
     return {"sizes": sizes, **found}
 
 
@@ -293,7 +501,9 @@ def _momenta(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _band(shares: list[np.ndarray], sets: int) -> dict[str, np.ndarray]:
-    """Share of events in bins [bin]: mean and standard deviation of the bootstrap members, noise of n_gen included; one network where there are none."""
+    """Share of events in bins [bin]: mean and standard deviation of the bootstrap members, noise of
+    n_gen included; one network where there are none.
+    """
     members = np.stack(shares[sets:]) if len(shares) > sets else np.stack(shares[:1])
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1])
     return {"mean": members.mean(axis=0).round(6), "spread": spread.round(6)}

@@ -1,4 +1,6 @@
-"""`python -m paper_figures fig04 [fig05 ...]` or `all`: draws figures into paper_figures/output/."""
+"""`python -m paper_figures fig04 [fig05 ...]` or `all`: draws figures into
+paper_figures/output/.
+"""
 
 import importlib
 import sys
@@ -8,7 +10,7 @@ from typing import Annotated
 import matplotlib as mpl
 import tyro
 
-from amplify.report.plots import STYLE
+from amplify.plots.style import STYLE
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("fig*.py"))
@@ -34,7 +36,10 @@ def main(figures: Annotated[list[str], tyro.conf.Positional], out: Path = HERE /
     """
     unknown = [name for name in figures if name not in (*NAMES, "all")]
     if unknown or not figures:
-        print(f"error: figure: expected one of {', '.join(NAMES)}, all; got {', '.join(unknown) or 'none'}; choose from the list", file=sys.stderr)
+        print(
+            f"error: figure: expected one of {', '.join(NAMES)}, all; got {', '.join(unknown) or 'none'}; choose from the list",
+            file=sys.stderr,
+        )
         sys.exit(2)
     for name in NAMES if "all" in figures else figures:
         print(*draw(name, out), sep="\n")

@@ -1,9 +1,11 @@
-"""Figure 1: illustration of the averaging estimate. The statistical uncertainty of the generated sample falls until the model uncertainty is left."""
+"""Figure 1: illustration of the averaging estimate. The statistical uncertainty of the generated
+sample falls until the model uncertainty is left.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK
+from amplify.plots.style import ACCENT, GREY, INK
 from paper_figures.recorded import study
 
 
@@ -16,15 +18,49 @@ def figure() -> Figure:
     stat = integral * (1 - integral) / n
     fig = Figure(figsize=(4.8, 3.9), layout="constrained")
     axis = fig.add_subplot()
-    axis.plot(n, np.sqrt(stat) / integral, "--", color=GREY, label=r"$\sigma_{\rm stat}$, as for true events")
-    axis.plot(n, np.full_like(n, np.sqrt(model) / integral), ":", color=INK, label=r"$\sigma_{\rm model}$, the plateau")
-    axis.plot(n, np.sqrt(stat + model) / integral, "-", color=ACCENT, lw=2, label=r"$\sigma_{\rm true}$ of the generated sample")
+    axis.plot(
+        n,
+        np.sqrt(stat) / integral,
+        "--",
+        color=GREY,
+        label=r"$\sigma_{\rm stat}$, as for true events",
+    )
+    axis.plot(
+        n,
+        np.full_like(n, np.sqrt(model) / integral),
+        ":",
+        color=INK,
+        label=r"$\sigma_{\rm model}$, the plateau",
+    )
+    axis.plot(
+        n,
+        np.sqrt(stat + model) / integral,
+        "-",
+        color=ACCENT,
+        lw=2,
+        label=r"$\sigma_{\rm true}$ of the generated sample",
+    )
     for x, text in ((n_train, r"$n_{\rm train}$"), (n_equiv, r"$n_{\rm equiv}$")):
         axis.axvline(x, color=INK, lw=0.8)
-        axis.annotate(text, (x, 0.02), xycoords=("data", "axes fraction"), xytext=(4, 2), textcoords="offset points")
+        axis.annotate(
+            text,
+            (x, 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 2),
+            textcoords="offset points",
+        )
     height = np.sqrt(stat[0] + model) / integral * 0.75
-    axis.annotate("", (n_equiv, height), (n_train, height), arrowprops={"arrowstyle": "->", "color": INK})
-    axis.text(np.sqrt(n_train * n_equiv), height * 1.06, f"G = {n_equiv / n_train:.1f}", ha="center")
-    axis.set(xscale="log", yscale="log", xlabel="number of generated events $n_{\\rm gen}$", ylabel="relative uncertainty of an integral")
+    axis.annotate(
+        "", (n_equiv, height), (n_train, height), arrowprops={"arrowstyle": "->", "color": INK}
+    )
+    axis.text(
+        np.sqrt(n_train * n_equiv), height * 1.06, f"G = {n_equiv / n_train:.1f}", ha="center"
+    )
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="number of generated events $n_{\\rm gen}$",
+        ylabel="relative uncertainty of an integral",
+    )
     fig.legend(loc="outside upper center", frameon=False)
     return fig

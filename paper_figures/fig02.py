@@ -1,9 +1,11 @@
-"""Figure 2: mean quadratic deviation of integrals against the number of samples drawn from a fitted Gaussian, with the analytic curve."""
+"""Figure 2: mean quadratic deviation of integrals against the number of samples drawn from a fitted
+Gaussian, with the analytic curve.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK
+from amplify.plots.style import ACCENT, GREY, INK
 from paper_figures.recorded import study
 
 
@@ -18,12 +20,42 @@ def figure() -> Figure:
     axis = fig.add_subplot()
     axis.plot(fine, binomial / fine, "--", color=GREY, label="true events, analytic")
     axis.plot(fine, binomial / fine + model, "-", color=ACCENT, label="fitted Gaussian, analytic")
-    for name, marker, color, label in (("true", "^", GREY, "true events"), ("generated", "o", ACCENT, "fitted Gaussian, 50 experiments")):
-        axis.errorbar(n, data[name], data[f"{name}_error"], fmt=marker, color=color, mfc="white", ms=4.5, lw=1, label=label)
+    for name, marker, color, label in (
+        ("true", "^", GREY, "true events"),
+        ("generated", "o", ACCENT, "fitted Gaussian, 50 experiments"),
+    ):
+        axis.errorbar(
+            n,
+            data[name],
+            data[f"{name}_error"],
+            fmt=marker,
+            color=color,
+            mfc="white",
+            ms=4.5,
+            lw=1,
+            label=label,
+        )
     axis.axvline(data["n_train"], color=INK, lw=0.8)
-    axis.annotate(r"$n_{\rm train}$", (data["n_train"], 0.02), xycoords=("data", "axes fraction"), xytext=(4, 2), textcoords="offset points")
+    axis.annotate(
+        r"$n_{\rm train}$",
+        (data["n_train"], 0.02),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 2),
+        textcoords="offset points",
+    )
     axis.axvline(binomial / model, color=INK, lw=0.8)
-    axis.annotate(r"$n_{\rm equiv}$", (binomial / model, 0.02), xycoords=("data", "axes fraction"), xytext=(4, 2), textcoords="offset points")
-    axis.set(xscale="log", yscale="log", xlabel=r"number of events drawn, $n_{\rm gen}$", ylabel="mean squared deviation of the integral")
+    axis.annotate(
+        r"$n_{\rm equiv}$",
+        (binomial / model, 0.02),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 2),
+        textcoords="offset points",
+    )
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"number of events drawn, $n_{\rm gen}$",
+        ylabel="mean squared deviation of the integral",
+    )
     fig.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8.5)
     return fig

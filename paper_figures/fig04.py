@@ -1,4 +1,6 @@
-"""Figure 4: actual standard deviation and estimated uncertainties of radial integrals on the Gaussian ring, 2-D left, 4-D right."""
+"""Figure 4: actual standard deviation and estimated uncertainties of radial integrals on the
+Gaussian ring, 2-D left, 4-D right.
+"""
 
 from matplotlib.figure import Figure
 

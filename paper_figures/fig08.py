@@ -1,4 +1,6 @@
-"""Figure 8: KS distance to the truth against the number of events for spline flows on the Gaussian ring, 2-D and 4-D; markers at the plateau are n_equiv."""
+"""Figure 8: KS distance to the truth against the number of events for spline flows on the Gaussian
+ring, 2-D and 4-D; markers at the plateau are n_equiv.
+"""
 
 from matplotlib.figure import Figure
 
@@ -17,9 +19,23 @@ def figure() -> Figure:
         for n_train, style, marker in STYLES:
             case = data[f"d{dim}-n{n_train}"]
             label = f"flows, $n_{{\\rm train}} = 10^{len(str(n_train)) - 1}$"
-            draw(axis, case["sizes"], case["approach"], case["distance"][0], style=style, marker=marker, label=label)
+            draw(
+                axis,
+                case["sizes"],
+                case["approach"],
+                case["distance"][0],
+                style=style,
+                marker=marker,
+                label=label,
+            )
         true_events(axis, case["sizes"])
         axis.set_title(f"{dim}-D")
     axes[0].set_ylabel("KS distance in the likelihood ratio")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8.5)
+    fig.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        frameon=False,
+        fontsize=8.5,
+    )
     return fig

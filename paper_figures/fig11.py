@@ -1,4 +1,6 @@
-"""Figure 11: kinematic distributions of top pairs after the cuts, true and generated, with the ratio of both and the spread of bootstrap members."""
+"""Figure 11: kinematic distributions of top pairs after the cuts, true and generated, with the
+ratio of both and the spread of bootstrap members.
+"""
 
 from typing import Any
 
@@ -6,16 +8,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from amplify.report.plots import INK
+from amplify.plots.style import INK
 from paper_figures.top import FILL, Look, floats, generators
 
-PANELS = (("pt_t_gev", "p_{T,t}", "log"), ("m_tt_gev", "m_{tt}", "log"), ("pt_tt_gev", "p_{T,tt}", "log"), ("m_wplus_gev", "m_{W^+}", "linear"))
+PANELS = (
+    ("pt_t_gev", "p_{T,t}", "log"),
+    ("m_tt_gev", "m_{tt}", "log"),
+    ("pt_tt_gev", "p_{T,tt}", "log"),
+    ("m_wplus_gev", "m_{W^+}", "linear"),
+)
 
 
 def figure() -> Figure:
-    """Mean of the members on bootstrap samples of one training set; bands in the ratios: their standard deviation, noise of n_gen included.
+    """Mean of the members on bootstrap samples of one training set; bands in the ratios: their
+    standard deviation, noise of n_gen included.
 
-    Ratios out of range are small triangles at the edge; a bin where no event was generated has no ratio in range.
+    Ratios out of range are small triangles at the edge; a bin where no event was generated has no
+    ratio in range.
     """
     data, found = generators()
     fig = Figure(figsize=(7.0, 8.0), layout="constrained")
@@ -37,21 +46,48 @@ def figure() -> Figure:
             axis.set_xlim(edges[0], edges[-1])
             axis.tick_params(labelbottom=axis is below[-1])
         below[-1].set_xlabel(rf"${symbol}$ [GeV]")
-    legend = {"loc": "outside upper center", "ncols": 5, "frameon": False, "fontsize": 9, "handlelength": 3}
-    fig.legend(*grid[0, 0].get_legend_handles_labels(), title="top pairs after the cuts; lines and bands: mean and spread of bootstrap members", **legend)
+    legend = {
+        "loc": "outside upper center",
+        "ncols": 5,
+        "frameon": False,
+        "fontsize": 9,
+        "handlelength": 3,
+    }
+    fig.legend(
+        *grid[0, 0].get_legend_handles_labels(),
+        title="top pairs after the cuts; lines and bands: mean and spread of bootstrap members",
+        **legend,
+    )
     return fig
 
 
-def _distribution(axis: Axes, edges: np.ndarray, true: np.ndarray, shares: list[tuple[dict[str, Any], Look]], *, logarithmic: bool) -> None:
+def _distribution(
+    axis: Axes,
+    edges: np.ndarray,
+    true: np.ndarray,
+    shares: list[tuple[dict[str, Any], Look]],
+    *,
+    logarithmic: bool,
+) -> None:
     width = np.diff(edges)
     axis.stairs(true / width, edges, fill=True, color=FILL, label="true events")
     for k, (share, look) in enumerate(shares):
         density = floats(share["mean"]) / width
         style = {"color": look.color, "marker": look.marker, "label": look.label}
         # markers take turns: each generator's in every fourth bin
-        axis.plot(edges[:-1] + width / 2, np.where(density > 0, density, np.nan), look.line, lw=1.2, ms=3.5, markevery=(k, 4), **style)
+        axis.plot(
+            edges[:-1] + width / 2,
+            np.where(density > 0, density, np.nan),
+            look.line,
+            lw=1.2,
+            ms=3.5,
+            markevery=(k, 4),
+            **style,
+        )
     if logarithmic:
-        axis.set(yscale="log", ylim=(0.4 * np.min((true / width)[true > 0]), 2.5 * np.max(true / width)))
+        axis.set(
+            yscale="log", ylim=(0.4 * np.min((true / width)[true > 0]), 2.5 * np.max(true / width))
+        )
     else:
         axis.set_ylim(0, 1.15 * np.max(true / width))
 
@@ -68,16 +104,47 @@ def _reach(ratios: list[np.ndarray], true: np.ndarray) -> float:
     return float(np.clip(np.nanquantile(np.concatenate(ends), 0.9), 0.15, 0.6))
 
 
-def _ratios(axis: Axes, edges: np.ndarray, pair: list[tuple[np.ndarray, Look]], reach: float) -> None:
+def _ratios(
+    axis: Axes, edges: np.ndarray, pair: list[tuple[np.ndarray, Look]], reach: float
+) -> None:
     """Two generators: one with a filled band, one with a hatched one."""
     centres = (edges[:-1] + edges[1:]) / 2
-    bands = ({"alpha": 0.22, "lw": 0}, {"facecolor": "none", "hatch": "/////", "lw": 0, "alpha": 0.55})
+    bands = (
+        {"alpha": 0.22, "lw": 0},
+        {"facecolor": "none", "hatch": "/////", "lw": 0, "alpha": 0.55},
+    )
     for k, ((mean, spread), look) in enumerate(pair):
         axis.fill_between(
-            centres, mean - spread, mean + spread, step="mid", **({"color": look.color} | bands[0] if k == 0 else {"edgecolor": look.color} | bands[1])
+            centres,
+            mean - spread,
+            mean + spread,
+            step="mid",
+            **(
+                {"color": look.color} | bands[0] if k == 0 else {"edgecolor": look.color} | bands[1]
+            ),
         )
-        axis.plot(centres, mean, look.line, color=look.color, marker=look.marker, ms=3, lw=1.1, markevery=(k, 2))
-        for edge, marker, out in ((1 + 0.93 * reach, "^", mean > 1 + reach), (1 - 0.93 * reach, "v", mean < 1 - reach)):
-            axis.plot(centres[out], np.full(out.sum(), edge), marker, color=look.color, mfc=look.color if k == 0 else "white", ms=3, mew=0.7)
+        axis.plot(
+            centres,
+            mean,
+            look.line,
+            color=look.color,
+            marker=look.marker,
+            ms=3,
+            lw=1.1,
+            markevery=(k, 2),
+        )
+        for edge, marker, out in (
+            (1 + 0.93 * reach, "^", mean > 1 + reach),
+            (1 - 0.93 * reach, "v", mean < 1 - reach),
+        ):
+            axis.plot(
+                centres[out],
+                np.full(out.sum(), edge),
+                marker,
+                color=look.color,
+                mfc=look.color if k == 0 else "white",
+                ms=3,
+                mew=0.7,
+            )
     axis.axhline(1, color=INK, lw=0.8)
     axis.set_ylim(1 - reach, 1 + reach)

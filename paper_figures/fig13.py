@@ -1,21 +1,41 @@
-"""Figure 13: averaging amplification of four generators of top pairs by region, actual and estimated by the members of a bootstrap."""
+"""Figure 13: averaging amplification of four generators of top pairs by region, actual and
+estimated by the members of a bootstrap.
+"""
 
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK, log_ticks
-from paper_figures.top import KINDS, NAMES, amount, contradicted, generators, log_limits, region_axis
+from amplify.plots.style import ACCENT, GREY, INK, log_ticks
+from paper_figures.top import (
+    KINDS,
+    NAMES,
+    amount,
+    contradicted,
+    generators,
+    log_limits,
+    region_axis,
+)
 
 ACTUAL = {"color": INK, "marker": "o", "mfc": INK}
 ESTIMATE = {"color": ACCENT, "marker": "s", "mfc": "white"}
 
 
 def figure() -> Figure:
-    """All generated events, none rejected; bars: 68 % from the scatter of four training sets, and of the estimate. "all" pools ten bins."""
+    """All generated events, none rejected; bars: 68 % from the scatter of four training sets, and
+    of the estimate. "all" pools ten bins.
+    """
     _, found = generators()
     fig = Figure(figsize=(7.0, 5.8), layout="constrained")
     axes = fig.subplots(2, 2, sharey=True)
     groups = [g for m, _ in found for g in m["all"]["averaging"]["groups"].values()]
-    limits = log_limits([v for g in groups for v in (g["actual"], g["estimated"], *g["actual_interval"], *g["estimated_interval"])], 1e-3, 1e2)
+    limits = log_limits(
+        [
+            v
+            for g in groups
+            for v in (g["actual"], g["estimated"], *g["actual_interval"], *g["estimated_interval"])
+        ],
+        1e-3,
+        1e2,
+    )
     for axis, (model, look) in zip(axes.flat, found, strict=False):
         axis.set(yscale="log", ylim=limits)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
@@ -33,7 +53,22 @@ def figure() -> Figure:
     first = axes[0, 0]
     first.plot([], [], **ACTUAL, ls="", label="actual, rms of training sets")
     first.plot([], [], **ESTIMATE, ls="", label="estimate, bootstrap members")
-    first.plot([], [], ls="", marker=r"$\uparrow$", color=GREY, ms=9, label="no upper end; without a bar: lower limit")
+    first.plot(
+        [],
+        [],
+        ls="",
+        marker=r"$\uparrow$",
+        color=GREY,
+        ms=9,
+        label="no upper end; without a bar: lower limit",
+    )
     contradicted(first, [], [], "the holdout contradicts the estimate")
-    fig.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=9, handletextpad=0.2)
+    fig.legend(
+        *first.get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.2,
+    )
     return fig

@@ -1,4 +1,6 @@
-"""Figure 15: differential amplification of four generators of top pairs by region, limits of a learned ratio, next to their averaging amplification."""
+"""Figure 15: differential amplification of four generators of top pairs by region, limits of a
+learned ratio, next to their averaging amplification.
+"""
 
 from typing import Any
 
@@ -6,19 +8,29 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from amplify.report.plots import ACCENT, GREY, INK, log_ticks
+from amplify.plots.style import ACCENT, GREY, INK, log_ticks
 from paper_figures.top import NAMES, RUST, amount, arrow, generators, log_limits, region_axis
 
 REGIONS = ("bulk", "tail")
 LIMITS = (
-    ("after cuts, holdout", "differential, user's holdout: limit at 90 %", {"color": ACCENT, "marker": "s", "mfc": ACCENT}),
-    ("after cuts, truth", "differential, all of the truth: limit at 90 %", {"color": RUST, "marker": "D", "mfc": RUST}),
+    (
+        "after cuts, holdout",
+        "differential, user's holdout: limit at 90 %",
+        {"color": ACCENT, "marker": "s", "mfc": ACCENT},
+    ),
+    (
+        "after cuts, truth",
+        "differential, all of the truth: limit at 90 %",
+        {"color": RUST, "marker": "D", "mfc": RUST},
+    ),
 )
 AVERAGING = {"color": INK, "marker": "o", "mfc": INK}
 
 
 def figure() -> Figure:
-    """Events after the cuts. Limits at 90 %; open symbols at the upper edge: none in range. Averaging: actual, rms of training sets, 68 % interval."""
+    """Events after the cuts. Limits at 90 %; open symbols at the upper edge: none in range.
+    Averaging: actual, rms of training sets, 68 % interval.
+    """
     _, found = generators()
     fig = Figure(figsize=(7.0, 5.8), layout="constrained")
     axes = fig.subplots(2, 2, sharey=True)
@@ -26,7 +38,9 @@ def figure() -> Figure:
     for axis, (model, look) in zip(axes.flat, found, strict=False):
         axis.set(yscale="log", ylim=limits)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
-        for x, region in enumerate(("all", *(f"{name}, {kind}" for name in NAMES for kind in REGIONS))):
+        for x, region in enumerate(
+            ("all", *(f"{name}, {kind}" for name in NAMES for kind in REGIONS))
+        ):
             for shift, (source, _, style) in zip((-0.25, 0.0), LIMITS, strict=True):
                 _limit(axis, x + shift, model["differential"][source][region], style)
             if region != "all":
@@ -40,19 +54,46 @@ def figure() -> Figure:
     for _, label, style in LIMITS:
         axes[0, 0].plot([], [], **style, ls="", label=label)
     axes[0, 0].plot([], [], **AVERAGING, ls="", label="averaging, actual")
-    axes[0, 0].plot([], [], ls="", marker="s", color=GREY, mfc="white", label="open, at the upper edge: no limit")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=9, handletextpad=0.2)
+    axes[0, 0].plot(
+        [],
+        [],
+        ls="",
+        marker="s",
+        color=GREY,
+        mfc="white",
+        label="open, at the upper edge: no limit",
+    )
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.2,
+    )
     return fig
 
 
 def _values(models: list[dict[str, Any]]) -> list[float | None]:
-    groups = [g for m in models for name, g in m["cut"]["averaging"]["groups"].items() if not name.endswith("all")]
-    ends = [r["amplification_interval"][1] for m in models for source, *_ in LIMITS for r in m["differential"][source].values()]
+    groups = [
+        g
+        for m in models
+        for name, g in m["cut"]["averaging"]["groups"].items()
+        if not name.endswith("all")
+    ]
+    ends = [
+        r["amplification_interval"][1]
+        for m in models
+        for source, *_ in LIMITS
+        for r in m["differential"][source].values()
+    ]
     return [v for g in groups for v in (g["actual"], *g["actual_interval"])] + ends
 
 
 def _limit(axis: Axes, x: float, record: dict[str, Any], style: dict[str, Any]) -> None:
-    """An upper limit with an arrow down; open at the upper edge without one where there is none in range."""
+    """An upper limit with an arrow down; open at the upper edge without one where there is none in
+    range.
+    """
     bottom, top = axis.get_ylim()
     high = record["amplification_interval"][1]
     if record["status"] == "unresolved" or high is None or high > top:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from amplify.report.results import read_json
+from amplify.results.records import read_json
 
 DIRECTORY = Path(__file__).parent / "results"
 COMMANDS = {

@@ -7,4 +7,7 @@ from paper_figures.recorded import study
 
 def cases(dim: int) -> list[dict[str, Any]]:
     """The cases of a dimension by n_train."""
-    return sorted((c for name, c in study("differential").items() if name.startswith(f"d{dim}-")), key=lambda c: c["n_train"])
+    return sorted(
+        (c for name, c in study("differential").items() if name.startswith(f"d{dim}-")),
+        key=lambda c: c["n_train"],
+    )

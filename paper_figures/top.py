@@ -1,11 +1,13 @@
-"""What figures 11 to 15 share: the generators of the top-pair study and how they are drawn, its bins and regions, values of G and limits on it."""
+"""What figures 11 to 15 share: the generators of the top-pair study and how they are drawn, its
+bins and regions, values of G and limits on it.
+"""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from amplify.report.plots import ACCENT, GREY, INK
+from amplify.plots.style import ACCENT, GREY, INK
 from paper_figures.recorded import study
 
 RUST = "#b4501e"
@@ -34,11 +36,15 @@ LOOKS = {
 def generators() -> tuple[dict[str, Any], list[tuple[dict[str, Any], Look]]]:
     """The recorded study, and its generators with several networks, in the order of LOOKS."""
     data = study("ttbar")
-    return data, [(data["models"][name], look) for name, look in LOOKS.items() if name in data["models"]]
+    return data, [
+        (data["models"][name], look) for name, look in LOOKS.items() if name in data["models"]
+    ]
 
 
 def bins(data: dict[str, Any], name: str) -> tuple[list[int], list[float]]:
-    """Places of the ten bins of an observable among the regions, and the edges between them in GeV, read off the labels."""
+    """Places of the ten bins of an observable among the regions, and the edges between them in GeV,
+    read off the labels.
+    """
     places = [i for i, label in enumerate(data["regions"]) if f"{name} [GeV]" in label][:10]
     return places, [float(data["regions"][i].rsplit("<", 1)[1]) for i in places[:-1]]
 
@@ -48,8 +54,11 @@ def floats(values: Any) -> np.ndarray:
     return np.asarray(values, float)
 
 
-def amount(axis: Axes, x: float, value: float | None, interval: list[float | None], style: dict[str, Any]) -> float:
-    """G with its interval, and an arrow up where that has no upper end; the place of the marker in y. Set the limits of the axis first.
+def amount(
+    axis: Axes, x: float, value: float | None, interval: list[float | None], style: dict[str, Any]
+) -> float:
+    """G with its interval, and an arrow up where that has no upper end; the place of the marker in
+    y. Set the limits of the axis first.
 
     Args:
         axis: logarithmic in y.
@@ -61,8 +70,17 @@ def amount(axis: Axes, x: float, value: float | None, interval: list[float | Non
     bottom, top = axis.get_ylim()
     low, high = (np.inf if end is None else end for end in interval)
     # what is outside of the axis is drawn on its edge
-    y = float(np.clip(low if value is None else value, 1.2 * bottom, 0.4 * top if high > top else 0.9 * top))
-    axis.vlines(x, *np.clip([min(low, y), max(high, y) if high <= top else y], bottom, top), color=style["color"], lw=1.2)
+    y = float(
+        np.clip(
+            low if value is None else value, 1.2 * bottom, 0.4 * top if high > top else 0.9 * top
+        )
+    )
+    axis.vlines(
+        x,
+        *np.clip([min(low, y), max(high, y) if high <= top else y], bottom, top),
+        color=style["color"],
+        lw=1.2,
+    )
     if high > top:
         arrow(axis, x, y, up=True, color=style["color"])
     axis.plot(x, y, **style, ls="", ms=5)
@@ -71,8 +89,17 @@ def amount(axis: Axes, x: float, value: float | None, interval: list[float | Non
 
 def arrow(axis: Axes, x: float, y: float, *, up: bool, color: str) -> None:
     """An arrow of 14 points from (x, y)."""
-    props = {"arrowstyle": "<|-,head_length=0.3,head_width=0.15", "color": color, "lw": 1.2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 10}
-    axis.annotate("", (x, y), xytext=(0, 14 if up else -14), textcoords="offset points", arrowprops=props)
+    props = {
+        "arrowstyle": "<|-,head_length=0.3,head_width=0.15",
+        "color": color,
+        "lw": 1.2,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "mutation_scale": 10,
+    }
+    axis.annotate(
+        "", (x, y), xytext=(0, 14 if up else -14), textcoords="offset points", arrowprops=props
+    )
 
 
 def contradicted(axis: Axes, x: Any, y: Any, label: str | None = None) -> None:
@@ -81,14 +108,24 @@ def contradicted(axis: Axes, x: Any, y: Any, label: str | None = None) -> None:
 
 
 def region_axis(axis: Axes, groups: list[tuple[str, tuple[str, ...]]]) -> None:
-    """Ticks for kinds of regions side by side, the name of their group below them, lines between groups."""
+    """Ticks for kinds of regions side by side, the name of their group below them, lines between
+    groups.
+    """
     kinds = [kind for _, own in groups for kind in own]
     axis.set_xticks(range(len(kinds)), kinds, fontsize=8.5)
     axis.tick_params(axis="x", length=0)
     start = 0
     for name, own in groups:
         middle = (start + (len(own) - 1) / 2, 0)
-        axis.annotate(name, middle, xycoords=("data", "axes fraction"), xytext=(0, -17), textcoords="offset points", ha="center", va="top")
+        axis.annotate(
+            name,
+            middle,
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -17),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+        )
         start += len(own)
         if start < len(kinds):
             axis.axvline(start - 0.5, color=GREY, lw=0.6)
@@ -96,6 +133,8 @@ def region_axis(axis: Axes, groups: list[tuple[str, tuple[str, ...]]]) -> None:
 
 
 def log_limits(values: list[float | None], low: float, high: float) -> tuple[float, float]:
-    """Limits of a logarithmic axis for G: what is finite and between low and high, and one, with room for arrows."""
+    """Limits of a logarithmic axis for G: what is finite and between low and high, and one, with
+    room for arrows.
+    """
     inside = [v for v in values if v is not None and low < v < high]
     return 0.5 * min([1.0, *inside]), 3.0 * max([1.0, *inside])

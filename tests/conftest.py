@@ -1,4 +1,6 @@
-"""Strict habits for all tests: shapes checked at run time, no silent rank promotion, warnings are errors, two CPU devices."""
+"""Strict habits for all tests: shapes checked at run time, no silent rank promotion, warnings are
+errors, two CPU devices.
+"""
 
 from jaxtyping import install_import_hook
 
@@ -9,7 +11,7 @@ install_import_hook("amplify", "tests.typechecker.check")
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-collect_ignore_glob = ["references/*"]  # scripts that need PyTorch
+collect_ignore_glob = ["nets/references/*"]  # scripts that need PyTorch
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")

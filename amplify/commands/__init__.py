@@ -1,1 +1,3 @@
-"""One file per command: reads, calls the library, writes results.json and the page. Arguments arrive checked for type from `cli`."""
+"""One file per command: reads, calls the library, writes results.json and the page. Arguments
+arrive checked for type from `cli`.
+"""

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from amplify.commands.output import say
-from amplify.data import files
-from amplify.report.results import write_json
-from amplify.report.verdicts import number
+from amplify.results.records import write_json
+from amplify.tables import files
+from amplify.text import number
 
 
-def announce(samples: Sequence[files.Selection], work: Callable[..., Any], regions: int, json_to: str | None, *, more: Sequence[str] = ()) -> None:
+def announce(
+    samples: Sequence[files.Selection],
+    work: Callable[..., Any],
+    regions: int,
+    json_to: str | None,
+    *,
+    more: Sequence[str] = (),
+) -> None:
     """Tells it on standard error, and as JSON if asked for.
 
     Args:
@@ -22,17 +29,40 @@ def announce(samples: Sequence[files.Selection], work: Callable[..., Any], regio
         json_to: - prints JSON on standard output.
         more: lines about work that reading does not measure.
     """
-    reading = [{"path": s.table.source, "files": len(s.table.parts), "events": s.table.n, "columns": s.names, "weighted": s.weight is not None,
-                "bytes": sum(p.path.stat().st_size for p in s.table.parts), "seconds": _seconds(s, work)} for s in samples]  # fmt: skip
+    reading = [
+        {
+            "path": s.table.source,
+            "files": len(s.table.parts),
+            "events": s.table.n,
+            "columns": s.names,
+            "weighted": s.weight is not None,
+            "bytes": sum(p.path.stat().st_size for p in s.table.parts),
+            "seconds": _seconds(s, work),
+        }
+        for s in samples
+    ]
     seconds = sum(r["seconds"] for r in reading)
     for r in reading:
         parts = f" in {r['files']} files" if r["files"] > 1 else ""
         weights = ", weighted" if r["weighted"] else ""
-        say(f"{r['path']}: {r['events']:,} events{parts}, {r['bytes'] / 1e6:,.1f} MB, columns {', '.join(r['columns'])}{weights}")
-    say(f"{regions} region{'s' if regions > 1 else ''}; reading and counting would take about {number(max(seconds, 1))} s. Nothing was written.")
+        say(
+            f"{r['path']}: {r['events']:,} events{parts}, {r['bytes'] / 1e6:,.1f} MB, columns {', '.join(r['columns'])}{weights}"
+        )
+    say(
+        f"{regions} region{'s' if regions > 1 else ''}; reading and counting would take about {number(max(seconds, 1))} s. Nothing was written."
+    )
     for line in more:
         say(line)
-    tell({"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds, "notes": list(more)}, json_to)
+    tell(
+        {
+            "dry_run": True,
+            "inputs": reading,
+            "regions": regions,
+            "seconds": seconds,
+            "notes": list(more),
+        },
+        json_to,
+    )
 
 
 def tell(found: dict[str, Any], json_to: str | None) -> None:

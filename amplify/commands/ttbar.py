@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amplify.commands.output import say
-from amplify.data import jets, simulation, ttbar
 from amplify.errors import InputError
-from amplify.report.progress import progress_bar
+from amplify.progress import progress_bar
+from amplify.ttbar import jets, simulation
+from amplify.ttbar import partons as ttbar
 
 
 class Level(NamedTuple):
@@ -30,16 +31,38 @@ def level(name: str, seed: int, smear: float | None, mpi: bool) -> Level:
     """
     if name == "parton":
         if mpi:
-            raise InputError("--mpi", "--level jet", "--level parton", "partons know nothing of multiparton interactions; leave --mpi out")
+            raise InputError(
+                "--mpi",
+                "--level jet",
+                "--level parton",
+                "partons know nothing of multiparton interactions; leave --mpi out",
+            )
         settings = ttbar.TtbarSettings(seed=seed, smear=1.0 if smear is None else smear)
-        return Level(f"parton level with initial-state radiation, smearing {settings.smear:g}", settings, ttbar.check, ttbar.simulate)
+        return Level(
+            f"parton level with initial-state radiation, smearing {settings.smear:g}",
+            settings,
+            ttbar.check,
+            ttbar.simulate,
+        )
     if smear is not None:
-        raise InputError("--smear", "--level parton", "--level jet", "jets have the resolution of the shower; leave --smear out")
+        raise InputError(
+            "--smear",
+            "--level parton",
+            "--level jet",
+            "jets have the resolution of the shower; leave --smear out",
+        )
     settings = jets.JetSettings(seed=seed, mpi=mpi)
-    return Level(f"anti-kt jets with{'' if mpi else 'out'} multiparton interactions", settings, jets.check, jets.simulate)
+    return Level(
+        f"anti-kt jets with{'' if mpi else 'out'} multiparton interactions",
+        settings,
+        jets.check,
+        jets.simulate,
+    )
 
 
-def simulate(out: Path, events: int, level: Level, workers: int | None, json_to: str | None) -> None:
+def simulate(
+    out: Path, events: int, level: Level, workers: int | None, json_to: str | None
+) -> None:
     """Simulates with a progress bar and prints the cut flow."""
     import h5py
 
@@ -48,7 +71,13 @@ def simulate(out: Path, events: int, level: Level, workers: int | None, json_to:
     say(f"pp -> t tbar at 13 TeV, {level.text}: {events} accepted events into {out}")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with progress_bar("simulating", total=events) as bar:
-        level.simulate(events, out, level.settings, workers=processes, progress=lambda done: bar.count(done, events))
+        level.simulate(
+            events,
+            out,
+            level.settings,
+            workers=processes,
+            progress=lambda done: bar.count(done, events),
+        )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with h5py.File(out) as file:
         flow = json.loads(str(file.attrs["cut_flow"]))
@@ -58,4 +87,13 @@ def simulate(out: Path, events: int, level: Level, workers: int | None, json_to:
     say(f"{cpu:.0f} s of processor time")
     say(f"{out}")
     if json_to == "-":
-        print(json.dumps({"file": str(out), "events": events, "cut_flow": flow, "settings": level.settings._asdict()}))
+        print(
+            json.dumps(
+                {
+                    "file": str(out),
+                    "events": events,
+                    "cut_flow": flow,
+                    "settings": level.settings._asdict(),
+                }
+            )
+        )

@@ -1,4 +1,5 @@
-"""Generators of scikit-learn: a Gaussian mixture (`fit`) and a kernel density (`fit_kde`). Needs the extra [trees] (scikit-learn).
+"""Generators of scikit-learn: a Gaussian mixture (`fit`) and a kernel density (`fit_kde`). Needs
+the extra [trees] (scikit-learn).
 
 amplify averaging --generator amplify.examples.mixture:fit --train train.npy --members 8
 """
@@ -18,7 +19,9 @@ def fit(x_train: np.ndarray, seed: int) -> Sample:
         from sklearn.mixture import GaussianMixture
     except ImportError:
         raise _missing() from None
-    model = GaussianMixture(n_components=8, max_iter=1000, random_state=seed).fit(np.asarray(x_train, np.float64))  # single precision upsets its covariances
+    model = GaussianMixture(n_components=8, max_iter=1000, random_state=seed).fit(
+        np.asarray(x_train, np.float64)
+    )  # single precision upsets its covariances
 
     def sample(n: int, seed: int) -> np.ndarray:
         model.random_state = seed
@@ -29,7 +32,8 @@ def fit(x_train: np.ndarray, seed: int) -> Sample:
 
 
 def fit_kde(x_train: np.ndarray, seed: int, weight: np.ndarray | None = None) -> Sample:
-    """A Gaussian kernel around every training event, of Scott's width in standardised columns. It memorises, so n_equiv should be close to n_train.
+    """A Gaussian kernel around every training event, of Scott's width in standardised columns. It
+    memorises, so n_equiv should be close to n_train.
 
     Weights must be positive.
     """
@@ -44,4 +48,9 @@ def fit_kde(x_train: np.ndarray, seed: int, weight: np.ndarray | None = None) ->
 
 
 def _missing() -> MissingExtraError:
-    return MissingExtraError("generators of scikit-learn", "scikit-learn", "no such package", "pip install scikit-learn, the extra [trees]")
+    return MissingExtraError(
+        "generators of scikit-learn",
+        "scikit-learn",
+        "no such package",
+        "pip install scikit-learn, the extra [trees]",
+    )

@@ -1,8 +1,10 @@
-"""A generator in PyTorch: a flow of affine coupling layers (RealNVP, arXiv:1605.08803), trained in seconds. Needs PyTorch.
+"""A generator in PyTorch: a flow of affine coupling layers (RealNVP, arXiv:1605.08803), trained in
+seconds. Needs PyTorch.
 
     amplify averaging --generator amplify.examples.torch_flow:fit --train train.npy --members 8
 
-It is a model for your own training, not a good flow: it smears hard edges and takes two columns or more.
+It is a model for your own training, not a good flow: it smears hard edges and takes two columns or
+more.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,9 @@ from amplify.errors import InputError, MissingExtraError
 LAYERS, HIDDEN, STEPS, BATCH, RATE = 4, 64, 600, 256, 3e-3
 
 
-def fit(x_train: np.ndarray, seed: int, weight: np.ndarray | None = None) -> Callable[[int, int], np.ndarray]:
+def fit(
+    x_train: np.ndarray, seed: int, weight: np.ndarray | None = None
+) -> Callable[[int, int], np.ndarray]:
     """Maximum likelihood with Adam, the rate falling along a cosine, on standardised columns.
 
     Raises:
@@ -25,15 +29,25 @@ def fit(x_train: np.ndarray, seed: int, weight: np.ndarray | None = None) -> Cal
     try:
         import torch
     except ImportError:
-        raise MissingExtraError("the PyTorch flow", "PyTorch", "no such package", "pip install torch") from None
+        raise MissingExtraError(
+            "the PyTorch flow", "PyTorch", "no such package", "pip install torch"
+        ) from None
     dim = x_train.shape[1]
     if dim < 2:
-        raise InputError("the PyTorch flow", "2 or more columns", str(dim), "take amplify.examples.mixture:fit")
+        raise InputError(
+            "the PyTorch flow", "2 or more columns", str(dim), "take amplify.examples.mixture:fit"
+        )
     mean, width = x_train.mean(axis=0), x_train.std(axis=0)
     x = torch.as_tensor((x_train - mean) / width, dtype=torch.float32)
-    w = torch.ones(len(x)) if weight is None else torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
+    w = (
+        torch.ones(len(x))
+        if weight is None
+        else torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
+    )
     random = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):  # layers start from the global stream, which belongs to the caller
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # layers start from the global stream, which belongs to the caller
         torch.manual_seed(seed)
         couplings = [_coupling(torch, dim, flip=bool(layer % 2)) for layer in range(LAYERS)]
     parameters = [p for net, _ in couplings for p in net.parameters()]
@@ -65,14 +79,24 @@ def fit(x_train: np.ndarray, seed: int, weight: np.ndarray | None = None) -> Cal
 
 
 def _coupling(torch: Any, dim: int, *, flip: bool) -> tuple[Any, Any]:
-    """A network, and which columns it leaves as they are: every second one, the others in the next layer."""
-    net = torch.nn.Sequential(torch.nn.Linear(dim, HIDDEN), torch.nn.SiLU(), torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.SiLU(), torch.nn.Linear(HIDDEN, 2 * dim))
+    """A network, and which columns it leaves as they are: every second one, the others in the next
+    layer.
+    """
+    net = torch.nn.Sequential(
+        torch.nn.Linear(dim, HIDDEN),
+        torch.nn.SiLU(),
+        torch.nn.Linear(HIDDEN, HIDDEN),
+        torch.nn.SiLU(),
+        torch.nn.Linear(HIDDEN, 2 * dim),
+    )
     torch.nn.init.zeros_(net[-1].weight)  # the flow starts as the identity
     torch.nn.init.zeros_(net[-1].bias)
     return net, (torch.arange(dim) % 2 == int(flip)).float()
 
 
 def _affine(torch: Any, net: Any, fixed: Any, z: Any) -> tuple[Any, Any]:
-    """Shift and log scale of the other columns, from the fixed ones; scales between e^-2 and e^2 keep the inverse sound."""
+    """Shift and log scale of the other columns, from the fixed ones; scales between e^-2 and e^2
+    keep the inverse sound.
+    """
     shift, log_scale = net(z * fixed).chunk(2, dim=1)
     return shift * (1 - fixed), 2 * torch.tanh(log_scale / 2) * (1 - fixed)

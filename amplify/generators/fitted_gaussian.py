@@ -1,4 +1,6 @@
-"""The fitted Gaussian: the smallest generator, and the one whose amplification is known in closed form (`data.gaussian.amplification`)."""
+"""The fitted Gaussian: the smallest generator, and the one whose amplification is known in closed
+form (`data.gaussian.amplification`).
+"""
 
 from typing import NamedTuple
 
@@ -12,21 +14,29 @@ from amplify.types import Generator
 
 
 class GaussianParams(NamedTuple):
-    """Mean and logarithm of the width of each dimension [dim]; a leading axis [member] for many fits."""
+    """Mean and logarithm of the width of each dimension [dim]; a leading axis [member] for many
+    fits.
+    """
 
     mean: Float[Array, "*member dim"]
     log_width: Float[Array, "*member dim"]
 
 
-def maximum_likelihood(x: Float[Array, "n dim"], weight: Float[Array, " n"] | None = None) -> GaussianParams:
-    """The fit in closed form: weighted mean and standard deviation (with 1/n) of each dimension; `vmap` it over training sets."""
+def maximum_likelihood(
+    x: Float[Array, "n dim"], weight: Float[Array, " n"] | None = None
+) -> GaussianParams:
+    """The fit in closed form: weighted mean and standard deviation (with 1/n) of each dimension;
+    `vmap` it over training sets.
+    """
     w = jnp.full(x.shape[0], 1 / x.shape[0], x.dtype) if weight is None else weight / weight.sum()
     mean = (w[:, None] * x).sum(axis=0)
     return GaussianParams(mean, 0.5 * jnp.log((w[:, None] * (x - mean[None]) ** 2).sum(axis=0)))
 
 
 def fitted_gaussian(dim: int = 1) -> Generator:
-    """Independent Gaussians in each dimension as a Generator: `maximum_likelihood` gives its params at once, `fit` by descent of the same loss."""
+    """Independent Gaussians in each dimension as a Generator: `maximum_likelihood` gives its params
+    at once, `fit` by descent of the same loss.
+    """
 
     def init(key: PRNGKeyArray) -> GaussianParams:
         return GaussianParams(0.1 * jax.random.normal(key, (dim,)), jnp.zeros(dim))
@@ -35,7 +45,12 @@ def fitted_gaussian(dim: int = 1) -> Generator:
         z = (x - params.mean[None]) * jnp.exp(-params.log_width)[None]
         return (norm.logpdf(z) - params.log_width[None]).sum(axis=-1)
 
-    def loss(params: GaussianParams, key: PRNGKeyArray, x: Float[Array, "n dim"], weight: Float[Array, " n"]) -> Float[Array, ""]:
+    def loss(
+        params: GaussianParams,
+        key: PRNGKeyArray,
+        x: Float[Array, "n dim"],
+        weight: Float[Array, " n"],
+    ) -> Float[Array, ""]:
         return -(weight * log_prob(params, x)).sum() / weight.sum()
 
     def sample(params: GaussianParams, latent: Float[Array, "n dim"]) -> Float[Array, "n dim"]:

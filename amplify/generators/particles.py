@@ -1,4 +1,6 @@
-"""Flow matching for a fixed number of particles, in the coordinates of a chart and with any network of `nets.particles`."""
+"""Flow matching for a fixed number of particles, in the coordinates of a chart and with any network
+of `nets.particles`.
+"""
 
 from typing import Any
 
@@ -11,7 +13,9 @@ from amplify.generators.flow_matching import Solver, Velocity, coordinates, flow
 from amplify.types import Generator, Params
 
 
-def particle_flow(x: Float[Array, "n dim"], chart: Chart, net: Any, solver: Solver = Solver(10)) -> Generator:
+def particle_flow(
+    x: Float[Array, "n dim"], chart: Chart, net: Any, solver: Solver = Solver(10)
+) -> Generator:
     """Generator of events in the coordinates of a chart, standardised from the training events.
 
     Args:
@@ -24,7 +28,12 @@ def particle_flow(x: Float[Array, "n dim"], chart: Chart, net: Any, solver: Solv
         InputError: events that are not in the coordinates of the chart.
     """
     if x.ndim != 2 or x.shape[1] != chart.dim:
-        raise InputError("training events", f"shape [n, {chart.dim}]", str(x.shape), "use chart.from_momenta(momenta)")
+        raise InputError(
+            "training events",
+            f"shape [n, {chart.dim}]",
+            str(x.shape),
+            "use chart.from_momenta(momenta)",
+        )
     own = coordinates(x, angles=chart.angles)
 
     def seen(u: Array) -> tuple[Array, Array]:

@@ -1,4 +1,6 @@
-"""L-GATr, the Lorentz-equivariant transformer on multivectors (arXiv:2405.14806, arXiv:2411.00446)."""
+"""L-GATr, the Lorentz-equivariant transformer on multivectors (arXiv:2405.14806,
+arXiv:2411.00446).
+"""
 
 import itertools
 import math
@@ -16,12 +18,19 @@ from amplify.errors import InputError
 from amplify.nets import multivectors as mv
 from amplify.nets.multivectors import Features
 
-NONLINEARITIES = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
+NONLINEARITIES = {
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "gelu": jax.nn.gelu,
+    "silu": jax.nn.silu,
+}
 
 
 @dataclass(frozen=True)
 class LGATrConfig:
-    """Sizes and settings; the defaults are those of the package lgatr 2.0, `published` has those of arXiv:2411.00446.
+    """Sizes and settings; the defaults are those of the package lgatr 2.0, `published` has those of
+    arXiv:2411.00446.
 
     Attributes:
         in_mv: multivector channels of the input.
@@ -32,14 +41,19 @@ class LGATrConfig:
         hidden_s: plain scalars in between, 0 for none.
         blocks: transformer blocks.
         heads: attention heads.
-        attention_ratio: channels of all heads over hidden channels; a head has at least one multivector and four plain scalars.
+        attention_ratio: channels of all heads over hidden channels; a head has at least one
+            multivector and four plain scalars.
         multi_query: one set of keys and values for all heads.
         head_scale: a learned factor per head (arXiv:2110.09456).
         mlp_ratio: hidden channels of the geometric MLP over hidden channels.
-        mlp_layers: linear layers of the MLP; the geometric product counts as one, and the last has no nonlinearity.
-        nonlinearity: relu, sigmoid, tanh, gelu or silu of the scalar part, which multiplies the multivector.
-        affine_norm: learned gains per channel and grade after the norms in front of attention and MLP.
-        parity: equivariance under the whole Lorentz group; without it scalars mix with pseudoscalars and vectors with axial vectors (`subgroup` in lgatr).
+        mlp_layers: linear layers of the MLP; the geometric product counts as one, and the last has
+            no nonlinearity.
+        nonlinearity: relu, sigmoid, tanh, gelu or silu of the scalar part, which multiplies the
+            multivector.
+        affine_norm: learned gains per channel and grade after the norms in front of attention and
+            MLP.
+        parity: equivariance under the whole Lorentz group; without it scalars mix with
+            pseudoscalars and vectors with axial vectors (`subgroup` in lgatr).
         reinsert_mv: multivector channels of the input that all queries, keys and values see again.
         reinsert_s: scalar channels of the input that they see again.
     """
@@ -64,17 +78,40 @@ class LGATrConfig:
     reinsert_s: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("in_mv", "out_mv", "hidden_mv", "blocks", "heads", "attention_ratio", "mlp_ratio", "mlp_layers"):
+        for name in (
+            "in_mv",
+            "out_mv",
+            "hidden_mv",
+            "blocks",
+            "heads",
+            "attention_ratio",
+            "mlp_ratio",
+            "mlp_layers",
+        ):
             if getattr(self, name) < 1:
-                raise InputError(name, "at least 1", str(getattr(self, name)), "an L-GATr without it computes nothing")
+                raise InputError(
+                    name,
+                    "at least 1",
+                    str(getattr(self, name)),
+                    "an L-GATr without it computes nothing",
+                )
         for name in ("in_s", "out_s", "hidden_s"):
             if getattr(self, name) < 0:
-                raise InputError(name, "0 or more scalar channels", str(getattr(self, name)), "use 0 for none")
+                raise InputError(
+                    name, "0 or more scalar channels", str(getattr(self, name)), "use 0 for none"
+                )
         if self.nonlinearity not in NONLINEARITIES:
-            raise InputError("nonlinearity", ", ".join(NONLINEARITIES), self.nonlinearity, "choose one of these")
+            raise InputError(
+                "nonlinearity", ", ".join(NONLINEARITIES), self.nonlinearity, "choose one of these"
+            )
         for name, size in (("reinsert_mv", self.in_mv), ("reinsert_s", self.in_s)):
             if any(not 0 <= channel < size for channel in getattr(self, name)):
-                raise InputError(name, f"channels below {size}", str(getattr(self, name)), "name channels of the input")
+                raise InputError(
+                    name,
+                    f"channels below {size}",
+                    str(getattr(self, name)),
+                    "name channels of the input",
+                )
 
     @property
     def head_mv(self) -> int:
@@ -88,19 +125,24 @@ class LGATrConfig:
 
 
 def published(**sizes: Any) -> LGATrConfig:
-    """The settings of the paper's code: attention and MLP ratio 2, norms without gains; the rest as in LGATrConfig (arXiv:2411.00446)."""
+    """The settings of the paper's code: attention and MLP ratio 2, norms without gains; the rest as
+    in LGATrConfig (arXiv:2411.00446).
+    """
     return LGATrConfig(**{"attention_ratio": 2, "mlp_ratio": 2, "affine_norm": False, **sizes})
 
 
 def from_torch(state_dict: Mapping[str, Any], config: LGATrConfig) -> dict[str, Any]:
-    """Parameters from the weights of the PyTorch package lgatr 2.0, for `LGATr(config).apply({"params": parameters}, ...)`; see `lgatr_torch`."""
-    from amplify.nets import lgatr_torch  # which is built on this file
+    """Parameters from the weights of the PyTorch package lgatr 2.0, for
+    `LGATr(config).apply({"params": parameters}, ...)`; see `lgatr_torch`.
+    """
+    from amplify.nets import from_torch as lgatr_torch
 
     return lgatr_torch.from_torch(state_dict, config)
 
 
 class LGATr(nn.Module):
-    """Equivariant network from multivectors and scalars per token to multivectors and scalars per token.
+    """Equivariant network from multivectors and scalars per token to multivectors and scalars per
+    token.
 
     Attributes:
         config: sizes and settings.
@@ -110,32 +152,57 @@ class LGATr(nn.Module):
 
     @nn.compact
     def __call__(
-        self, multivectors: Float[Array, "*batch token in_mv 16"], scalars: Float[Array, "*batch token in_s"] | None = None
+        self,
+        multivectors: Float[Array, "*batch token in_mv 16"],
+        scalars: Float[Array, "*batch token in_s"] | None = None,
     ) -> tuple[Float[Array, "*batch token out_mv 16"], Float[Array, "*batch token out_s"] | None]:
         """Output multivectors and scalars (None if the config has no output scalars)."""
         config, batch = self.config, multivectors.shape[:-2]
         _check_inputs(config, multivectors, scalars)
         ranges = _ranges(config)
-        linear_in, blocks, linear_out = (self.param(name, mv.draw, ranges[name]) for name in ("linear_in", "blocks", "linear_out"))
-        if self.is_initializing():  # shapes of parameters do not depend on the input: no need to run the network
+        linear_in, blocks, linear_out = (
+            self.param(name, mv.draw, ranges[name])
+            for name in ("linear_in", "blocks", "linear_out")
+        )
+        if (
+            self.is_initializing()
+        ):  # shapes of parameters do not depend on the input: no need to run the network
             nothing = jnp.zeros((*batch, config.out_mv, 16), multivectors.dtype)
-            return nothing, jnp.zeros((*batch, config.out_s), multivectors.dtype) if config.out_s else None
+            return nothing, jnp.zeros(
+                (*batch, config.out_s), multivectors.dtype
+            ) if config.out_s else None
         x = mv.split(multivectors, scalars)
         again = _take(x, config)
         x = mv.linear(linear_in, x, parity=config.parity)
-        # memory traffic, not arithmetic, sets the speed: a backward pass computes a block anew from its input rather than reading all that was in between
+        # memory traffic, not arithmetic, sets the speed: a backward pass computes a block anew from
+        # its input rather than reading all that was in between
         run = jax.checkpoint(lambda x, params: block(params, x, again, config))
         x, _ = jax.lax.scan(lambda x, params: (run(x, params), None), x, blocks)
         out, plain = mv.join(mv.linear(linear_out, x, parity=config.parity))
-        return out.reshape(*batch, config.out_mv, 16), plain.reshape(*batch, config.out_s) if config.out_s else None
+        return out.reshape(*batch, config.out_mv, 16), plain.reshape(
+            *batch, config.out_s
+        ) if config.out_s else None
 
 
 def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | None) -> None:
     if multivectors.ndim < 3 or multivectors.shape[-2:] != (config.in_mv, 16):
-        raise InputError("multivectors", f"shape [..., token, {config.in_mv}, 16]", str(list(multivectors.shape)), "embed vectors with amplify.nets.algebra")
-    expected, got = (*multivectors.shape[:-2], config.in_s), None if scalars is None else scalars.shape
+        raise InputError(
+            "multivectors",
+            f"shape [..., token, {config.in_mv}, 16]",
+            str(list(multivectors.shape)),
+            "embed vectors with amplify.nets.algebra",
+        )
+    expected, got = (
+        (*multivectors.shape[:-2], config.in_s),
+        None if scalars is None else scalars.shape,
+    )
     if got != expected and not (got is None and config.in_s == 0):
-        raise InputError("scalars", f"shape {list(expected)}", str(got if got is None else list(got)), "give in_s scalars per token")
+        raise InputError(
+            "scalars",
+            f"shape {list(expected)}",
+            str(got if got is None else list(got)),
+            "give in_s scalars per token",
+        )
 
 
 def _ranges(config: LGATrConfig) -> dict[str, Any]:
@@ -144,18 +211,29 @@ def _ranges(config: LGATrConfig) -> dict[str, Any]:
     heads = (config.heads * config.head_mv, config.heads * config.head_s)
     seen = (hidden[0] + len(config.reinsert_mv), hidden[1] + len(config.reinsert_s))
     groups = config.heads + 2 * (1 if config.multi_query else config.heads)  # queries, keys, values
-    widths = [hidden, *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1), hidden]
+    widths = [
+        hidden,
+        *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1),
+        hidden,
+    ]
     factor = (widths[1][0], 0)
     block: dict[str, Any] = {
-        "qkv": mv.linear_ranges(seen, (groups * config.head_mv, groups * config.head_s), bias=False),
+        "qkv": mv.linear_ranges(
+            seen, (groups * config.head_mv, groups * config.head_s), bias=False
+        ),
         "attention_out": mv.linear_ranges(heads, hidden, gain=0.1, plain_gain=0.1),
         "left": mv.linear_ranges(hidden, factor),
-        "right": mv.linear_ranges(hidden, factor, gain=0.5, one=True),  # near one: the product starts as the left factor
+        "right": mv.linear_ranges(
+            hidden, factor, gain=0.5, one=True
+        ),  # near one: the product starts as the left factor
         "product": mv.linear_ranges((widths[1][0], hidden[1]), widths[1]),
         "mlp": [mv.linear_ranges(a, b) for a, b in itertools.pairwise(widths[1:])],
     }
     if config.affine_norm:
-        block |= {name: (np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s))) for name in ("gain_attention", "gain_mlp")}
+        block |= {
+            name: (np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s)))
+            for name in ("gain_attention", "gain_mlp")
+        }
     if config.head_scale:
         block["head_scale"] = np.ones((2, config.heads))
     return {
@@ -166,7 +244,9 @@ def _ranges(config: LGATrConfig) -> dict[str, Any]:
 
 
 def block(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
-    """Attention, then the geometric MLP, each on normed features and added to x; `again` holds input channels that queries, keys and values see anew."""
+    """Attention, then the geometric MLP, each on normed features and added to x; `again` holds
+    input channels that queries, keys and values see anew.
+    """
     x = _add(x, _attention(params, _norm(x, params.get("gain_attention")), again, config))
     return _add(x, _mlp(params, _norm(x, params.get("gain_mlp")), config))
 
@@ -181,15 +261,30 @@ def _norm(x: Features, gains: tuple[Array, Array] | None) -> Features:
     if gains is None:
         return x
     grade, plain = gains[0].T, gains[1]
-    tensor = jnp.stack([jnp.stack([grade[1], grade[3]])] * 4 + [jnp.stack([grade[2], grade[2]])] * 3)
-    return Features(x.scalar * jnp.concatenate([grade[0], grade[4], plain])[:, None, None], x.tensor * tensor[..., None, None])
+    tensor = jnp.stack(
+        [jnp.stack([grade[1], grade[3]])] * 4 + [jnp.stack([grade[2], grade[2]])] * 3
+    )
+    return Features(
+        x.scalar * jnp.concatenate([grade[0], grade[4], plain])[:, None, None],
+        x.tensor * tensor[..., None, None],
+    )
 
 
 def _mlp(params: Mapping[str, Any], x: Features, config: LGATrConfig) -> Features:
-    """Linear map of the geometric product of two linear maps; then a perceptron whose nonlinearity is a gate."""
-    product = mv.geometric_product(*(mv.linear(params[factor], x, parity=config.parity) for factor in ("left", "right")))
+    """Linear map of the geometric product of two linear maps; then a perceptron whose nonlinearity
+    is a gate.
+    """
+    product = mv.geometric_product(
+        *(mv.linear(params[factor], x, parity=config.parity) for factor in ("left", "right"))
+    )
     plain = x.scalar[2 * x.channels :]
-    x = mv.norm(mv.linear(params["product"], product._replace(scalar=jnp.concatenate([product.scalar, plain])), parity=config.parity))
+    x = mv.norm(
+        mv.linear(
+            params["product"],
+            product._replace(scalar=jnp.concatenate([product.scalar, plain])),
+            parity=config.parity,
+        )
+    )
     for weights in params["mlp"]:
         x = mv.linear(weights, _gate(x, config.nonlinearity), parity=config.parity)
     return x
@@ -200,42 +295,72 @@ def _gate(x: Features, nonlinearity: str) -> Features:
     function = NONLINEARITIES[nonlinearity]
     gate = function(x.scalar[: x.channels])
     pseudoscalars = x.scalar[x.channels : 2 * x.channels]
-    return Features(jnp.concatenate([x.scalar[: x.channels] * gate, pseudoscalars * gate, function(x.scalar[2 * x.channels :])]), x.tensor * gate[None, None])
+    return Features(
+        jnp.concatenate(
+            [
+                x.scalar[: x.channels] * gate,
+                pseudoscalars * gate,
+                function(x.scalar[2 * x.channels :]),
+            ]
+        ),
+        x.tensor * gate[None, None],
+    )
 
 
-def _attention(params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig) -> Features:
-    """Weights from the invariant inner product of normed queries and keys, that of their plain scalars included."""
+def _attention(
+    params: Mapping[str, Any], x: Features, again: Features, config: LGATrConfig
+) -> Features:
+    """Weights from the invariant inner product of normed queries and keys, that of their plain
+    scalars included.
+    """
     heads, channels, rest = config.heads, config.head_mv, x.scalar.shape[1:]
     qkv = mv.linear(params["qkv"], _append(x, again), parity=config.parity)
     groups = qkv.channels // channels
-    qkv = Features(qkv.scalar.reshape(-1, groups, *rest), qkv.tensor.reshape(7, 2, channels, groups, *rest))
+    qkv = Features(
+        qkv.scalar.reshape(-1, groups, *rest), qkv.tensor.reshape(7, 2, channels, groups, *rest)
+    )
     scale = mv.norm_scale(qkv)
     ends = [heads, heads + (groups - heads) // 2]  # queries, keys, values
     scalar = jnp.split(mv.normed_scalar(qkv, scale), ends, axis=1)
     tensor = jnp.split(qkv.tensor.reshape(14 * channels, groups, *rest), ends, axis=1)
     if config.multi_query:
-        scalar, tensor = ([y[0], *(jnp.broadcast_to(z, y[0].shape) for z in y[1:])] for y in (scalar, tensor))
+        scalar, tensor = (
+            [y[0], *(jnp.broadcast_to(z, y[0].shape) for z in y[1:])] for y in (scalar, tensor)
+        )
     of_query, of_key, of_value = jnp.split(scale, ends)
-    # vectors and bivectors stay as they are: their norms multiply the far smaller matrices of tokens
+    # vectors and bivectors stay as they are: their norms multiply the far smaller matrices of
+    # tokens
     scalar_signs, tensor_signs = (signs.astype(scale.dtype) for signs in _signs(config))
-    logits = _inner(scalar[0] * scalar_signs, scalar[1]) + _inner(tensor[0] * tensor_signs, tensor[1]) * (of_query[:, :, None] * of_key[:, None])
+    logits = _inner(scalar[0] * scalar_signs, scalar[1]) + _inner(
+        tensor[0] * tensor_signs, tensor[1]
+    ) * (of_query[:, :, None] * of_key[:, None])
     weights = jax.nn.softmax(logits / math.sqrt(16 * channels + config.head_s), axis=2)
     if config.head_scale:
         weights = weights * params["head_scale"][:, None, None, None]
     plain, mixed = _average(weights, scalar[2]), _average(weights * of_value[:, None], tensor[2])
-    return mv.linear(params["attention_out"], Features(plain.reshape(-1, *rest), mixed.reshape(7, 2, channels * heads, *rest)), parity=config.parity)
+    return mv.linear(
+        params["attention_out"],
+        Features(plain.reshape(-1, *rest), mixed.reshape(7, 2, channels * heads, *rest)),
+        parity=config.parity,
+    )
 
 
-def _inner(q: Float[Array, "feature head query event"], k: Float[Array, "feature head key event"]) -> Float[Array, "head query key event"]:
+def _inner(
+    q: Float[Array, "feature head query event"], k: Float[Array, "feature head key event"]
+) -> Float[Array, "head query key event"]:
     return jnp.einsum("fhie,fhje->hije", q, k)
 
 
-def _average(weights: Float[Array, "head query key event"], v: Float[Array, "feature head key event"]) -> Float[Array, "feature head query event"]:
+def _average(
+    weights: Float[Array, "head query key event"], v: Float[Array, "feature head key event"]
+) -> Float[Array, "feature head query event"]:
     return jnp.einsum("hije,fhje->fhie", weights, v)
 
 
 def _signs(config: LGATrConfig) -> tuple[Array, Array]:
-    """Signs of features in the inner product; the partner y of a component x has the opposite sign, as I squares to -1."""
+    """Signs of features in the inner product; the partner y of a component x has the opposite sign,
+    as I squares to -1.
+    """
     pair, reverse = np.array([1.0, -1.0]), np.array([1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0])
     tensor = np.broadcast_to(reverse[:, None, None] * pair[:, None], (7, 2, config.head_mv))
     scalar = np.concatenate([np.repeat(pair, config.head_mv), np.ones(config.head_s)])
@@ -253,6 +378,15 @@ def _append(x: Features, more: Features) -> Features:
     """Further channels behind those of x."""
     if not len(more.scalar):
         return x
-    (a, b), (c, d) = ((y.scalar[: 2 * y.channels].reshape(2, y.channels, *y.scalar.shape[1:]), y.scalar[2 * y.channels :]) for y in (x, more))
+    (a, b), (c, d) = (
+        (
+            y.scalar[: 2 * y.channels].reshape(2, y.channels, *y.scalar.shape[1:]),
+            y.scalar[2 * y.channels :],
+        )
+        for y in (x, more)
+    )
     pairs = jnp.concatenate([a, c], axis=1)
-    return Features(jnp.concatenate([pairs.reshape(-1, *b.shape[1:]), b, d]), jnp.concatenate([x.tensor, more.tensor], axis=2))
+    return Features(
+        jnp.concatenate([pairs.reshape(-1, *b.shape[1:]), b, d]),
+        jnp.concatenate([x.tensor, more.tensor], axis=2),
+    )

@@ -1,7 +1,10 @@
-"""LLoCa: a transformer made Lorentz-equivariant by local frames (arXiv:2505.20280, arXiv:2508.14898).
+"""LLoCa: a transformer made Lorentz-equivariant by local frames (arXiv:2505.20280,
+arXiv:2508.14898).
 
-Each particle has a frame of its own, predicted equivariantly (frames.py). It sees itself there, and what the others send it, transported from their frames
-to its own: everything between input and output is invariant, and any network may work on it. Symmetry is broken only by the reference vectors given.
+Each particle has a frame of its own, predicted equivariantly (frames.py). It sees itself there, and
+what the others send it, transported from their frames to its own: everything between input and
+output is invariant, and any network may work on it. Symmetry is broken only by the reference
+vectors given.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +16,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from amplify.nets.frames import FramesConfig, LocalFrames, einsum, four_velocity, frames_from_torch, inner_products, inverse, to_rest
-from amplify.nets.transformer import Transformer, TransformerConfig, Transport, transformer_from_torch
+from amplify.nets.frames import (
+    FramesConfig,
+    LocalFrames,
+    einsum,
+    four_velocity,
+    frames_from_torch,
+    inner_products,
+    inverse,
+    to_rest,
+)
+from amplify.nets.transformer import (
+    Transformer,
+    TransformerConfig,
+    Transport,
+    transformer_from_torch,
+)
 
 
 def compressed(momenta: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
@@ -35,8 +52,9 @@ class LLoCaConfig(NamedTuple):
         out_vectors: four-vectors that come out per particle.
         local_features: what the backbone sees of a particle's momentum in its own frame.
         see_references: whether it also sees the reference vectors there.
-        preserve_variance: divide transported vectors by the Lorentz factor between the particle's frame and the event's rest frame, as lloca 2.0 does:
-            strongly boosted frames otherwise send enormous messages.
+        preserve_variance: divide transported vectors by the Lorentz factor between the particle's
+            frame and the event's rest frame, as lloca 2.0 does: strongly boosted frames otherwise
+            send enormous messages.
         out_scale: of the initial weights of the last layer; with 0 the output starts at zero.
     """
 
@@ -51,7 +69,8 @@ class LLoCaConfig(NamedTuple):
 
 
 class LLoCa(nn.Module):
-    """Scalars and four-vectors per particle, equivariant under Lorentz transformations and permutations.
+    """Scalars and four-vectors per particle, equivariant under Lorentz transformations and
+    permutations.
 
     Attributes:
         config: sizes.
@@ -65,18 +84,26 @@ class LLoCa(nn.Module):
         momenta: Float[Array, "*batch particle 4"],
         scalars: Float[Array, "*batch particle scalars"],
         references: Float[Array, "reference 4"] | None = None,
-    ) -> tuple[Float[Array, "*batch particle {self.config.out_scalars}"], Float[Array, "*batch particle {self.config.out_vectors} 4"]]:
-        """Invariants, in the precision of `scalars`, and four-vectors in the global frame, in that of `momenta`.
+    ) -> tuple[
+        Float[Array, "*batch particle {self.config.out_scalars}"],
+        Float[Array, "*batch particle {self.config.out_vectors} 4"],
+    ]:
+        """Invariants, in the precision of `scalars`, and four-vectors in the global frame, in that
+        of `momenta`.
 
-        Give momenta in double precision where it is there: only the frames compute with them, the networks run in the precision of `scalars`.
+        Give momenta in double precision where it is there: only the frames compute with them, the
+        networks run in the precision of `scalars`.
 
         Args:
-            momenta: (E, px, py, pz) of timelike or lightlike particles in units in which they are of order one.
+            momenta: (E, px, py, pz) of timelike or lightlike particles in units in which they are
+                of order one.
             scalars: what else is known of each particle and the event (type, time), invariant.
-            references: vectors which break the symmetry, the same for all events (`frames.lab_references`); none keeps it whole.
+            references: vectors which break the symmetry, the same for all events
+                (`frames.lab_references`); none keeps it whole.
 
         Raises:
-            InputError: the settings contradict each other, or a single particle has no other and no reference.
+            InputError: the settings contradict each other, or a single particle has no other and no
+                reference.
         """
         c, dtype, n = self.config, scalars.dtype, momenta.shape[-2]
         p, s = (x.reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in (momenta, scalars))
@@ -86,50 +113,85 @@ class LLoCa(nn.Module):
         p, (mass, u0, u) = _to_event_frame(p, products, n)
         frames = LocalFrames(c.frames, name="frames")(p, products, s)
         seen = p[:, None, n:] if c.see_references else p[:, None, :0]
-        seen = jnp.concatenate([p[:, :n, None], jnp.broadcast_to(seen, (len(p), n, *seen.shape[2:]))], 2)
+        seen = jnp.concatenate(
+            [p[:, :n, None], jnp.broadcast_to(seen, (len(p), n, *seen.shape[2:]))], 2
+        )
         features = c.local_features(_seen(frames, seen)).reshape(len(p), n, -1).astype(dtype)
         to_global = inverse(frames)
-        scale = _inverse_gamma(frames, mass) if c.preserve_variance else jnp.ones(s.shape[:2], p.dtype)
+        scale = (
+            _inverse_gamma(frames, mass) if c.preserve_variance else jnp.ones(s.shape[:2], p.dtype)
+        )
         transport = Transport(*(scale[..., None, None] * m for m in (to_global, frames)))
-        backbone = Transformer(4 * c.out_vectors + c.out_scalars, c.transformer, c.out_scale, name="transformer")
+        backbone = Transformer(
+            4 * c.out_vectors + c.out_scalars, c.transformer, c.out_scale, name="transformer"
+        )
         y = backbone(jnp.concatenate([features, s], -1), transport)
-        v = _seen(to_global, y[..., : 4 * c.out_vectors].reshape(len(p), n, c.out_vectors, 4).astype(p.dtype))
+        v = _seen(
+            to_global,
+            y[..., : 4 * c.out_vectors].reshape(len(p), n, c.out_vectors, 4).astype(p.dtype),
+        )
         v = _from_event_frame(v, u0[:, None, None], u[:, None, None])
-        return y[..., 4 * c.out_vectors :].reshape(*scalars.shape[:-1], c.out_scalars), v.reshape(*scalars.shape[:-1], c.out_vectors, 4)
+        return y[..., 4 * c.out_vectors :].reshape(*scalars.shape[:-1], c.out_scalars), v.reshape(
+            *scalars.shape[:-1], c.out_vectors, 4
+        )
 
 
-def _seen(frames: Float[Array, "batch particle 4 4"], vectors: Float[Array, "batch particle vector 4"]) -> Float[Array, "batch particle vector 4"]:
+def _seen(
+    frames: Float[Array, "batch particle 4 4"], vectors: Float[Array, "batch particle vector 4"]
+) -> Float[Array, "batch particle vector 4"]:
     return einsum("bimn,bivn->bivm", frames, vectors)
 
 
 def _to_event_frame(
     momenta: Float[Array, "batch other 4"], products: Float[Array, "batch other other"], n: int
-) -> tuple[Float[Array, "batch other 4"], tuple[Float[Array, "batch"], Float[Array, "batch"], Float[Array, "batch 3"]]]:
+) -> tuple[
+    Float[Array, "batch other 4"],
+    tuple[Float[Array, "batch"], Float[Array, "batch"], Float[Array, "batch 3"]],
+]:
     """Everything in the rest frame of the n particles; with their mass and four-velocity.
 
-    Any common frame would do for particles to meet in. In this one numbers stay small however fast the event is, and rounding errors too.
+    Any common frame would do for particles to meet in. In this one numbers stay small however fast
+    the event is, and rounding errors too.
     """
     energies = products[:, :n].sum(1)  # times the mass
     mass, u0, u = four_velocity(momenta[:, :n, 1:].sum(1), energies[:, :n].sum(1))
     time = energies / mass[:, None]
-    return jnp.concatenate([time[..., None], to_rest(momenta, u0[:, None], u[:, None], time)], -1), (mass, u0, u)
+    return jnp.concatenate(
+        [time[..., None], to_rest(momenta, u0[:, None], u[:, None], time)], -1
+    ), (mass, u0, u)
 
 
-def _from_event_frame(vectors: Float[Array, "*batch 4"], u0: Float[Array, "*#batch"], u: Float[Array, "*#batch 3"]) -> Float[Array, "*batch 4"]:
+def _from_event_frame(
+    vectors: Float[Array, "*batch 4"], u0: Float[Array, "*#batch"], u: Float[Array, "*#batch 3"]
+) -> Float[Array, "*batch 4"]:
     time = u0 * vectors[..., 0] + (u * vectors[..., 1:]).sum(-1)
-    return jnp.concatenate([time[..., None], vectors[..., 1:] + u * ((vectors[..., 0] + time) / (1 + u0))[..., None]], -1)
+    return jnp.concatenate(
+        [time[..., None], vectors[..., 1:] + u * ((vectors[..., 0] + time) / (1 + u0))[..., None]],
+        -1,
+    )
 
 
-def _inverse_gamma(frames: Float[Array, "batch particle 4 4"], mass: Float[Array, "batch"]) -> Float[Array, "batch particle"]:
+def _inverse_gamma(
+    frames: Float[Array, "batch particle 4 4"], mass: Float[Array, "batch"]
+) -> Float[Array, "batch particle"]:
     """1 / gamma of each frame in the rest frame of the event; a normalisation, without gradient."""
-    inverse_gamma = jnp.sqrt(mass**2 + 1e-4)[:, None] / (frames[:, :, 0, 0] * mass[:, None])  # lloca's floor for the mass: a hundredth of the unit
+    inverse_gamma = jnp.sqrt(mass**2 + 1e-4)[:, None] / (
+        frames[:, :, 0, 0] * mass[:, None]
+    )  # lloca's floor for the mass: a hundredth of the unit
     return jax.lax.stop_gradient(jnp.minimum(inverse_gamma, 10.0))
 
 
-def from_torch(frames: Mapping[str, Any], transformer: Mapping[str, Any], config: LLoCaConfig, n_references: int = 0) -> dict[str, Any]:
-    """Parameters of `LLoCa` from the `state_dict`s of lloca 2.0's frames' predictor and transformer.
+def from_torch(
+    frames: Mapping[str, Any],
+    transformer: Mapping[str, Any],
+    config: LLoCaConfig,
+    n_references: int = 0,
+) -> dict[str, Any]:
+    """Parameters of `LLoCa` from the `state_dict`s of lloca 2.0's frames' predictor and
+    transformer.
 
-    Its inputs are ours: features of the local momentum, of the references if seen, scalars; its outputs the components of the vectors, then scalars.
+    Its inputs are ours: features of the local momentum, of the references if seen, scalars; its
+    outputs the components of the vectors, then scalars.
 
     Args:
         frames: of `LearnedPDFrames` with `MLPVectors`.
@@ -140,5 +202,8 @@ def from_torch(frames: Mapping[str, Any], transformer: Mapping[str, Any], config
     Raises:
         InputError: weights are missing, left over, or of other sizes than the config says.
     """
-    networks = {"frames": frames_from_torch(frames, config.frames, n_references), "transformer": transformer_from_torch(transformer, config.transformer)}
+    networks = {
+        "frames": frames_from_torch(frames, config.frames, n_references),
+        "transformer": transformer_from_torch(transformer, config.transformer),
+    }
     return {"params": {name: params["params"] for name, params in networks.items()}}

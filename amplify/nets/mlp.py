@@ -9,7 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class MLP(nn.Module):
-    """Dense layers with swish and dropout between them; the last layer starts at zero, so a flow starts as the identity.
+    """Dense layers with swish and dropout between them; the last layer starts at zero, so a flow
+    starts as the identity.
 
     Attributes:
         hidden: widths of the hidden layers.
@@ -22,7 +23,9 @@ class MLP(nn.Module):
     dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n features"], *, train: bool = False) -> Float[Array, "n out"]:
+    def __call__(
+        self, x: Float[Array, "n features"], *, train: bool = False
+    ) -> Float[Array, "n out"]:
         """Output [n, out]; dropout acts in training only and needs the rng "dropout"."""
         for width in self.hidden:
             x = jax.nn.swish(nn.Dense(width)(x))
@@ -31,8 +34,12 @@ class MLP(nn.Module):
         return nn.Dense(self.out, kernel_init=nn.initializers.zeros_init())(x)
 
 
-def _dropout(key: PRNGKeyArray, x: Float[Array, "n features"], rate: float) -> Float[Array, "n features"]:
-    """Like nn.Dropout from a quarter of the random bits, which on a CPU are a quarter of the whole training otherwise."""
+def _dropout(
+    key: PRNGKeyArray, x: Float[Array, "n features"], rate: float
+) -> Float[Array, "n features"]:
+    """Like nn.Dropout from a quarter of the random bits, which on a CPU are a quarter of the whole
+    training otherwise.
+    """
     dropped = round(256 * rate)
     keep = jax.random.bits(key, x.shape, jnp.uint8) >= dropped
     return jnp.where(keep, x * (256 / (256 - dropped)), 0.0)

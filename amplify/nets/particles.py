@@ -1,7 +1,10 @@
-"""Three networks with one face, from particles at a time of the flow to scalars and a four-vector for each.
+"""Three networks with one face, from particles at a time of the flow to scalars and a four-vector
+for each.
 
-Each takes features [n, particle, feature] that a rotation about the beam leaves alone, four-momenta [n, particle, 4] in units in which they are of order one,
-and times t [n], and returns scalars [n, particle, out] and four-vectors [n, particle, 4], or None where it knows none. Particles are told apart by a label.
+Each takes features [n, particle, feature] that a rotation about the beam leaves alone, four-momenta
+[n, particle, 4] in units in which they are of order one, and times t [n], and returns scalars [n,
+particle, out] and four-vectors [n, particle, 4], or None where it knows none. Particles are told
+apart by a label.
 """
 
 from typing import Any
@@ -10,13 +13,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from amplify import kinematics
 from amplify.nets.algebra import embed_vector, extract_vector, symmetry_breaking
 from amplify.nets.frames import lab_references
 from amplify.nets.lgatr import LGATr, LGATrConfig
 from amplify.nets.lloca import LLoCa, LLoCaConfig
 from amplify.nets.transformer import Transformer, TransformerConfig
 from amplify.nets.velocity import fourier_features
+from amplify.ttbar import kinematics
 
 FeaturesPerParticle = Float[Array, "n particle feature"]
 Momenta = Float[Array, "n particle 4"]
@@ -24,7 +27,8 @@ Out = tuple[Float[Array, "n particle out"], Float[Array, "n particle 4"] | None]
 
 
 class ParticleTransformer(nn.Module):
-    """A transformer that knows nothing of four-vectors: momenta are features, azimuths among them as cosine and sine.
+    """A transformer that knows nothing of four-vectors: momenta are features, azimuths among them
+    as cosine and sine.
 
     Attributes:
         out: scalars per particle.
@@ -37,7 +41,9 @@ class ParticleTransformer(nn.Module):
     frequencies: int = 8
 
     @nn.compact
-    def __call__(self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]) -> Out:
+    def __call__(
+        self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]
+    ) -> Out:
         """Scalars, and no four-vectors."""
         p_t, phi = kinematics.pt(momenta), kinematics.phi(momenta)
         # what falls along the beam has no rapidity: keep numbers in range, they are features only
@@ -48,7 +54,8 @@ class ParticleTransformer(nn.Module):
 
 
 class ParticleLGATr(nn.Module):
-    """L-GATr (arXiv:2411.00446) with the beam and the time direction as references, channels of every particle.
+    """L-GATr (arXiv:2411.00446) with the beam and the time direction as references, channels of
+    every particle.
 
     Attributes:
         out: scalars per particle.
@@ -69,23 +76,33 @@ class ParticleLGATr(nn.Module):
     settings: tuple[tuple[str, Any], ...] = ()
 
     @nn.compact
-    def __call__(self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]) -> Out:
+    def __call__(
+        self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]
+    ) -> Out:
         """Scalars and a four-vector per particle."""
         scalars = _labelled(features, t, self.frequencies)
         references = symmetry_breaking().astype(momenta.dtype)
         references = jnp.broadcast_to(references, (*momenta.shape[:2], *references.shape))
         multivectors = jnp.concatenate([embed_vector(momenta)[..., None, :], references], axis=-2)
         config = LGATrConfig(
-            in_mv=multivectors.shape[-2], out_mv=1, hidden_mv=self.hidden_mv, in_s=scalars.shape[-1], out_s=self.out, hidden_s=self.hidden_s,
-            blocks=self.blocks, heads=self.heads, **dict(self.settings),
-        )  # fmt: skip
+            in_mv=multivectors.shape[-2],
+            out_mv=1,
+            hidden_mv=self.hidden_mv,
+            in_s=scalars.shape[-1],
+            out_s=self.out,
+            hidden_s=self.hidden_s,
+            blocks=self.blocks,
+            heads=self.heads,
+            **dict(self.settings),
+        )
         moved, out = LGATr(config)(multivectors, scalars)
         assert out is not None
         return out, extract_vector(moved[..., 0, :])
 
 
 class ParticleLLoCa(nn.Module):
-    """LLoCa (arXiv:2505.20280): a transformer in local frames, which the time direction and the beams help to choose.
+    """LLoCa (arXiv:2505.20280): a transformer in local frames, which the time direction and the
+    beams help to choose.
 
     Attributes:
         out: scalars per particle.
@@ -98,16 +115,26 @@ class ParticleLLoCa(nn.Module):
     frequencies: int = 8
 
     @nn.compact
-    def __call__(self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]) -> Out:
+    def __call__(
+        self, features: FeaturesPerParticle, momenta: Momenta, t: Float[Array, " n"]
+    ) -> Out:
         """Scalars and a four-vector per particle."""
         config = self.config._replace(out_scalars=self.out, out_vectors=1, out_scale=0.0)
-        out, moved = LLoCa(config)(momenta, _labelled(features, t, self.frequencies), lab_references(momenta.dtype))
+        out, moved = LLoCa(config)(
+            momenta, _labelled(features, t, self.frequencies), lab_references(momenta.dtype)
+        )
         return out, moved[..., 0, :]
 
 
-def _labelled(features: FeaturesPerParticle, t: Float[Array, " n"], frequencies: int) -> Float[Array, "n particle seen"]:
+def _labelled(
+    features: FeaturesPerParticle, t: Float[Array, " n"], frequencies: int
+) -> Float[Array, "n particle seen"]:
     """Features, a one-hot label of each particle, and Fourier features of time."""
     n, particles, _ = features.shape
-    label = jnp.broadcast_to(jnp.eye(particles, dtype=features.dtype)[None], (n, particles, particles))
-    time = jnp.broadcast_to(fourier_features(t, frequencies)[:, None], (n, particles, 1 + 2 * frequencies))
+    label = jnp.broadcast_to(
+        jnp.eye(particles, dtype=features.dtype)[None], (n, particles, particles)
+    )
+    time = jnp.broadcast_to(
+        fourier_features(t, frequencies)[:, None], (n, particles, 1 + 2 * frequencies)
+    )
     return jnp.concatenate([features, label, time], axis=-1)

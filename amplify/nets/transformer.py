@@ -1,7 +1,8 @@
 """Transformer over a few particles: pre-norm blocks of self-attention and a GELU perceptron.
 
-With local frames, a part of each attention head's features are four-vectors which particles send each other through the global frame: the same blocks are
-then the backbone of LLoCa (arXiv:2505.20280). Without them it is the usual transformer (arXiv:1706.03762, arXiv:2002.04745).
+With local frames, a part of each attention head's features are four-vectors which particles send
+each other through the global frame: the same blocks are then the backbone of LLoCa
+(arXiv:2505.20280). Without them it is the usual transformer (arXiv:1706.03762, arXiv:2002.04745).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ class TransformerConfig(NamedTuple):
         blocks: attention and perceptron, this many times.
         heads: attention heads of width / heads features each.
         mlp_ratio: hidden width of the perceptrons in units of `width`.
-        vectors: how many four-vectors are among the features of a head where there are frames; the others are scalars.
+        vectors: how many four-vectors are among the features of a head where there are frames; the
+            others are scalars.
     """
 
     width: int = 64
@@ -44,10 +46,20 @@ class TransformerConfig(NamedTuple):
             InputError: the heads do not divide the width, or the vectors do not fit into a head.
         """
         if self.width % self.heads:
-            raise InputError("width of the transformer", f"a multiple of its {self.heads} heads", str(self.width), "change one of the two")
+            raise InputError(
+                "width of the transformer",
+                f"a multiple of its {self.heads} heads",
+                str(self.width),
+                "change one of the two",
+            )
         if 4 * self.vectors > self.width // self.heads:
             got = f"{self.vectors}, {4 * self.vectors} numbers"
-            raise InputError("vectors per head of the transformer", f"at most its width of {self.width // self.heads}", got, "take fewer vectors or heads")
+            raise InputError(
+                "vectors per head of the transformer",
+                f"at most its width of {self.width // self.heads}",
+                got,
+                "take fewer vectors or heads",
+            )
         return self
 
 
@@ -72,35 +84,58 @@ class Transformer(nn.Module):
     out_scale: float = 1.0
 
     @nn.compact
-    def __call__(self, tokens: Float[Array, "*batch token features"], transport: Transport | None = None) -> Float[Array, "*batch token {self.out}"]:
-        """Output per token, in the token's frame; tokens carry what tells them apart (one-hot, time embedding) in their features.
+    def __call__(
+        self, tokens: Float[Array, "*batch token features"], transport: Transport | None = None
+    ) -> Float[Array, "*batch token {self.out}"]:
+        """Output per token, in the token's frame; tokens carry what tells them apart (one-hot, time
+        embedding) in their features.
 
         Raises:
             InputError: the settings contradict each other.
         """
         c, batch = self.config.checked(), tokens.shape[:-2]
         hidden = c.mlp_ratio * c.width
-        blocks = {"qkv": (c.width, 3 * c.width), "merge": (c.width, c.width), "up": (c.width, hidden), "down": (hidden, c.width)}
-        shapes = {"in": (tokens.shape[-1], c.width), "out": (c.width, self.out)} | {name: (c.blocks, *shape) for name, shape in blocks.items()}
+        blocks = {
+            "qkv": (c.width, 3 * c.width),
+            "merge": (c.width, c.width),
+            "up": (c.width, hidden),
+            "down": (hidden, c.width),
+        }
+        shapes = {"in": (tokens.shape[-1], c.width), "out": (c.width, self.out)} | {
+            name: (c.blocks, *shape) for name, shape in blocks.items()
+        }
         layers = dense_layers(self, shapes, tokens.dtype, {"out": self.out_scale})
-        if self.is_initializing():  # one by one the operations below would be compiled for half a minute
+        if (
+            self.is_initializing()
+        ):  # one by one the operations below would be compiled for half a minute
             return jnp.zeros((*tokens.shape[:-1], self.out), tokens.dtype)
-        # rows of all tokens: products with kernels, and above all those of the way back, are then plain ones
+        # rows of all tokens: products with kernels, and above all those of the way back, are then
+        # plain ones
         x = affine(tokens.reshape(prod(batch) * tokens.shape[-2], -1), layers["in"])
         if transport is not None:
-            transport = Transport(*(m.reshape(prod(batch), *m.shape[-3:]).astype(x.dtype) for m in transport))
+            transport = Transport(
+                *(m.reshape(prod(batch), *m.shape[-3:]).astype(x.dtype) for m in transport)
+            )
         block = partial(_block, transport=transport, config=c, n=tokens.shape[-2])
-        x = jax.lax.scan(lambda x, layers: (block(x, layers), None), x, {name: layers[name] for name in blocks})[0]
+        x = jax.lax.scan(
+            lambda x, layers: (block(x, layers), None), x, {name: layers[name] for name in blocks}
+        )[0]
         return affine(x, layers["out"]).reshape(*tokens.shape[:-1], self.out)
 
 
 Layer = dict[str, Array]
 
 
-def dense_layers(module: nn.Module, shapes: dict[str, tuple[int, ...]], dtype: Any, scales: dict[str, float] | None = None) -> dict[str, Layer]:
+def dense_layers(
+    module: nn.Module,
+    shapes: dict[str, tuple[int, ...]],
+    dtype: Any,
+    scales: dict[str, float] | None = None,
+) -> dict[str, Layer]:
     """Parameters "layers" of a module: affine maps, or stacks of them, by name.
 
-    They start like PyTorch's, but with biases of zero: uniform with a third of the variance of the inputs.
+    They start like PyTorch's, but with biases of zero: uniform with a third of the variance of the
+    inputs.
 
     Args:
         module: whose parameters they are.
@@ -108,17 +143,28 @@ def dense_layers(module: nn.Module, shapes: dict[str, tuple[int, ...]], dtype: A
         dtype: of all.
         scales: of initial kernels, where not one.
     """
-    return module.param("layers", lambda key: _drawn(key, tuple(shapes.items()), dtype, tuple((scales or {}).items())))
+    return module.param(
+        "layers",
+        lambda key: _drawn(key, tuple(shapes.items()), dtype, tuple((scales or {}).items())),
+    )
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
-def _drawn(key: PRNGKeyArray, shapes: tuple[tuple[str, tuple[int, ...]], ...], dtype: Any, scales: tuple[tuple[str, float], ...]) -> dict[str, Layer]:
+def _drawn(
+    key: PRNGKeyArray,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    dtype: Any,
+    scales: tuple[tuple[str, float], ...],
+) -> dict[str, Layer]:
     """All kernels from one draw: each of its own takes a fifth of a second to compile."""
     sizes = [prod(shape) for _, shape in shapes]
     parts = jnp.split(jax.random.uniform(key, (sum(sizes),), dtype, -1, 1), np.cumsum(sizes)[:-1])
     size = {name: dict(scales).get(name, 1.0) / max(shape[-2], 1) ** 0.5 for name, shape in shapes}
     return {
-        name: {"kernel": (size[name] * part).reshape(shape), "bias": jnp.zeros((*shape[:-2], shape[-1]), dtype)}
+        name: {
+            "kernel": (size[name] * part).reshape(shape),
+            "bias": jnp.zeros((*shape[:-2], shape[-1]), dtype),
+        }
         for (name, shape), part in zip(shapes, parts, strict=True)
     }
 
@@ -133,7 +179,8 @@ def affine(x: Float[Array, "*batch features"], layer: Layer) -> Float[Array, "*b
 def gelu(x: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """Gaussian error linear unit x Phi(x) (arXiv:1606.08415).
 
-    The derivative is kept for the way back, which otherwise computes two transcendental functions again: a fifth of a training step.
+    The derivative is kept for the way back, which otherwise computes two transcendental functions
+    again: a fifth of a training step.
     """
     return jax.nn.gelu(x, approximate=False)
 
@@ -142,11 +189,18 @@ def gelu(x: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
 def _gelu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     cumulative = 0.5 + 0.5 * jax.lax.erf(x / np.sqrt(2).astype(x.dtype))
-    return x * cumulative, (cumulative + x * jnp.exp(-0.5 * x * x) / np.sqrt(2 * np.pi).astype(x.dtype)) * dx
+    return x * cumulative, (
+        cumulative + x * jnp.exp(-0.5 * x * x) / np.sqrt(2 * np.pi).astype(x.dtype)
+    ) * dx
 
 
 def _block(
-    x: Float[Array, "row width"], layers: dict[str, Layer], *, transport: Transport | None, config: TransformerConfig, n: int
+    x: Float[Array, "row width"],
+    layers: dict[str, Layer],
+    *,
+    transport: Transport | None,
+    config: TransformerConfig,
+    n: int,
 ) -> Float[Array, "row width"]:
     qkv = affine(_normalised(x), layers["qkv"]).reshape(len(x) // n, n, 3, config.heads, -1)
     x = x + affine(_attention(qkv, transport, config.vectors).reshape(x.shape), layers["merge"])
@@ -159,29 +213,50 @@ def _normalised(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]
     return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + EPS)
 
 
-def _attention(qkv: Float[Array, "batch token 3 head channel"], transport: Transport | None, vectors: int) -> Float[Array, "batch token head channel"]:
-    """Softmax attention; vectors meet in the global frame, where the score is their Minkowski product."""
+def _attention(
+    qkv: Float[Array, "batch token 3 head channel"], transport: Transport | None, vectors: int
+) -> Float[Array, "batch token head channel"]:
+    """Softmax attention; vectors meet in the global frame, where the score is their Minkowski
+    product.
+    """
     if transport is not None and vectors:
         qkv = _transported(qkv, transport.to_global, vectors)
     q, k, v = jnp.moveaxis(qkv, 2, 0)
     if transport is not None and vectors:
-        k = k * jnp.asarray([1] * (k.shape[-1] - 4 * vectors) + [1, -1, -1, -1] * vectors, k.dtype)[None, None, None]
+        k = (
+            k
+            * jnp.asarray([1] * (k.shape[-1] - 4 * vectors) + [1, -1, -1, -1] * vectors, k.dtype)[
+                None, None, None
+            ]
+        )
     scores = jnp.einsum("bihc,bjhc->bhij", q, k) / np.sqrt(q.shape[-1]).astype(q.dtype)
     mixed = jnp.einsum("bhij,bjhc->bihc", jax.nn.softmax(scores), v)
-    return _transported(mixed[:, :, None], transport.to_local, vectors)[:, :, 0] if transport is not None and vectors else mixed
+    return (
+        _transported(mixed[:, :, None], transport.to_local, vectors)[:, :, 0]
+        if transport is not None and vectors
+        else mixed
+    )
 
 
 def _transported(
-    x: Float[Array, "batch token set head channel"], frames: Float[Array, "batch token 4 4"], vectors: int
+    x: Float[Array, "batch token set head channel"],
+    frames: Float[Array, "batch token 4 4"],
+    vectors: int,
 ) -> Float[Array, "batch token set head channel"]:
     """The last 4 `vectors` channels from one frame to another."""
     n = x.shape[-1] - 4 * vectors
-    moved = jnp.einsum("btmn,btshvn->btshvm", frames, x[..., n:].reshape(*x.shape[:4], vectors, 4), precision="highest")
+    moved = jnp.einsum(
+        "btmn,btshvn->btshvm",
+        frames,
+        x[..., n:].reshape(*x.shape[:4], vectors, 4),
+        precision="highest",
+    )
     return jnp.concatenate([x[..., :n], moved.reshape(*x.shape[:4], -1)], -1)
 
 
 def transformer_from_torch(state: Mapping[str, Any], config: TransformerConfig) -> dict[str, Any]:
-    """Parameters of `Transformer` from the PyTorch package lloca 2.0 (its `backbone.transformer.Transformer`, default options).
+    """Parameters of `Transformer` from the PyTorch package lloca 2.0 (its
+    `backbone.transformer.Transformer`, default options).
 
     Args:
         state: its `state_dict()`, tensors or arrays.
@@ -202,24 +277,64 @@ def transformer_from_torch(state: Mapping[str, Any], config: TransformerConfig) 
         f"blocks.{i}.{name}": size for i in range(c.blocks) for name, *size in block.values()
     }
     theirs = torch_layers(state, shapes)
-    blocks = {ours: [theirs[f"blocks.{i}.{name}"] for i in range(c.blocks)] for ours, (name, *_) in block.items()}
+    blocks = {
+        ours: [theirs[f"blocks.{i}.{name}"] for i in range(c.blocks)]
+        for ours, (name, *_) in block.items()
+    }
     for layer in blocks["qkv"]:  # theirs: heads fastest
-        layer.update({name: np.swapaxes(x.reshape(-1, 3, c.width // c.heads, c.heads), -1, -2).reshape(x.shape) for name, x in layer.items()})
-    stacked = {name: jax.tree.map(lambda *x: np.stack(x), *layers) for name, layers in blocks.items()}
-    return {"params": {"layers": jax.tree.map(jnp.asarray, {"in": theirs["linear_in"], "out": theirs["linear_out"]} | stacked)}}
+        layer.update(
+            {
+                name: np.swapaxes(x.reshape(-1, 3, c.width // c.heads, c.heads), -1, -2).reshape(
+                    x.shape
+                )
+                for name, x in layer.items()
+            }
+        )
+    stacked = {
+        name: jax.tree.map(lambda *x: np.stack(x), *layers) for name, layers in blocks.items()
+    }
+    return {
+        "params": {
+            "layers": jax.tree.map(
+                jnp.asarray, {"in": theirs["linear_in"], "out": theirs["linear_out"]} | stacked
+            )
+        }
+    }
 
 
-def torch_layers(state: Mapping[str, Any], shapes: Mapping[str, Sequence[int | None]]) -> dict[str, dict[str, np.ndarray]]:
-    """PyTorch's linear layers as ours: all of `state`, of the sizes (in, out) of `shapes`; None stands for any.
+def torch_layers(
+    state: Mapping[str, Any], shapes: Mapping[str, Sequence[int | None]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """PyTorch's linear layers as ours: all of `state`, of the sizes (in, out) of `shapes`; None
+    stands for any.
 
     Raises:
         InputError: the first layer that is missing, left over or of another size.
     """
-    arrays = {name: np.asarray(x) for name, x in state.items() if name.endswith((".weight", ".bias"))}
-    found = {name.removesuffix(".weight"): x.shape[::-1] for name, x in arrays.items() if name.endswith(".weight")}
+    arrays = {
+        name: np.asarray(x) for name, x in state.items() if name.endswith((".weight", ".bias"))
+    }
+    found = {
+        name.removesuffix(".weight"): x.shape[::-1]
+        for name, x in arrays.items()
+        if name.endswith(".weight")
+    }
     for name in sorted(found.keys() | shapes.keys()):
         expected, got = tuple(shapes.get(name, ())), tuple(found.get(name, ()))
-        if len(expected) != len(got) or any(a not in (None, b) for a, b in zip(expected, got, strict=True)):
-            want, have = ("x".join("any" if n is None else str(n) for n in size) or "no such layer" for size in (expected, got))
-            raise InputError(f"layer {name} of the weights", want, have, "give the settings of the network that the weights come from")
-    return {name: {"kernel": arrays[f"{name}.weight"].T, "bias": arrays[f"{name}.bias"]} for name in shapes}
+        if len(expected) != len(got) or any(
+            a not in (None, b) for a, b in zip(expected, got, strict=True)
+        ):
+            want, have = (
+                "x".join("any" if n is None else str(n) for n in size) or "no such layer"
+                for size in (expected, got)
+            )
+            raise InputError(
+                f"layer {name} of the weights",
+                want,
+                have,
+                "give the settings of the network that the weights come from",
+            )
+    return {
+        name: {"kernel": arrays[f"{name}.weight"].T, "bias": arrays[f"{name}.bias"]}
+        for name in shapes
+    }

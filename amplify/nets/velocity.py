@@ -1,4 +1,6 @@
-"""Velocity of a flow on plain vectors: a multilayer perceptron that sees the point and Fourier features of time."""
+"""Velocity of a flow on plain vectors: a multilayer perceptron that sees the point and Fourier
+features of time.
+"""
 
 from collections.abc import Sequence
 
@@ -11,14 +13,16 @@ from jaxtyping import Array, Bool, Float
 def fourier_features(t: Float[Array, " n"], frequencies: int) -> Float[Array, "n features"]:
     """The time itself and cos(pi k t), sin(pi k t) for k = 1..frequencies: [n, 1 + 2 frequencies].
 
-    A network that sees nothing but t bends too slowly with it: the velocity of a narrow density changes fast as t nears 1.
+    A network that sees nothing but t bends too slowly with it: the velocity of a narrow density
+    changes fast as t nears 1.
     """
     phase = jnp.pi * t[:, None] * jnp.arange(1, frequencies + 1, dtype=t.dtype)[None]
     return jnp.concatenate([t[:, None], jnp.cos(phase), jnp.sin(phase)], axis=-1)
 
 
 class VectorVelocity(nn.Module):
-    """MLP velocity [n, dim] at points u [n, dim] and times t [n]; periodic dimensions are seen as cosine and sine, and so it is periodic in them.
+    """MLP velocity [n, dim] at points u [n, dim] and times t [n]; periodic dimensions are seen as
+    cosine and sine, and so it is periodic in them.
 
     Attributes:
         hidden: widths of the hidden layers.
@@ -34,7 +38,11 @@ class VectorVelocity(nn.Module):
     def __call__(self, u: Float[Array, "n dim"], t: Float[Array, " n"]) -> Float[Array, "n dim"]:
         """Velocity of every point."""
         circle: Bool[Array, "1 dim"] = jnp.asarray(self.periodic)[None]
-        seen = [jnp.where(circle, jnp.cos(u), u), jnp.where(circle, jnp.sin(u), 0.0)] if any(self.periodic) else [u]
+        seen = (
+            [jnp.where(circle, jnp.cos(u), u), jnp.where(circle, jnp.sin(u), 0.0)]
+            if any(self.periodic)
+            else [u]
+        )
         h, time = jnp.concatenate(seen, axis=-1), fourier_features(t, self.frequencies)
         for width in self.hidden:
             h = jax.nn.swish(nn.Dense(width)(h) + nn.Dense(width, use_bias=False)(time))

@@ -6,10 +6,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from amplify.report.tables import DASH, Column, columns, numbered
+from amplify.results.columns import DASH, Column, columns, numbered
 
 _TEXTS = ("method", "region", "summary", "status")
-_NUMBERS = ("members", "n_train", "n_gen", "n_holdout", "integral", "sigma_stat", "sigma_model", "distance", "n_equiv", "level", "amplification", "pull")
+_NUMBERS = (
+    "members",
+    "n_train",
+    "n_gen",
+    "n_holdout",
+    "integral",
+    "sigma_stat",
+    "sigma_model",
+    "distance",
+    "n_equiv",
+    "level",
+    "amplification",
+    "pull",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of one
 
 
@@ -21,12 +34,17 @@ def write_exports(results: dict[str, Any], directory: Path) -> None:
 
 
 def table_csv(results: dict[str, Any]) -> str:
-    """One line per estimate, all digits; an empty cell is a missing number, inf the end of an interval that has none.
+    """One line per estimate, all digits; an empty cell is a missing number, inf the end of an
+    interval that has none.
 
     Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     truth = results.get("truth") or {}
-    known = {name: truth[f"actual_{name}"] for name in ("sigma", "distance", "amplification") if f"actual_{name}" in truth}
+    known = {
+        name: truth[f"actual_{name}"]
+        for name in ("sigma", "distance", "amplification")
+        if f"actual_{name}" in truth
+    }
     ends = [f"{name}_{end}" for name in ("n_equiv", "amplification") for end in ("low", "high")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -36,7 +54,13 @@ def table_csv(results: dict[str, Any]) -> str:
         for name in ("n_equiv_interval", "amplification_interval"):
             low, high = record[name]
             numbers += [low, "inf" if high is None and low is not None else high]
-        writer.writerow([*(_harmless(record.get(name)) for name in _TEXTS), *numbers, *(values[row] for values in known.values())])
+        writer.writerow(
+            [
+                *(_harmless(record.get(name)) for name in _TEXTS),
+                *numbers,
+                *(values[row] for values in known.values()),
+            ]
+        )
     return out.getvalue()
 
 
@@ -52,21 +76,38 @@ def table_latex(results: dict[str, Any]) -> str:
             continue
         parts = columns(method, results.get("truth"))
         lines = [" & ".join(_cell(c, r) for c in parts) + r" \\" for r in records]
-        tables.append("\n".join([
-            r"\begin{table}", r"\centering", rf"\caption{{{_caption(method, records)}}}", r"\footnotesize",
-            rf"\begin{{tabular}}{{{''.join('l' if c.kind in ('text', 'status') else 'r' for c in parts)}}}", r"\toprule",
-            " & ".join(c.tex for c in parts) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}",
-        ]))  # fmt: skip
+        tables.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    r"\centering",
+                    rf"\caption{{{_caption(method, records)}}}",
+                    r"\footnotesize",
+                    rf"\begin{{tabular}}{{{''.join('l' if c.kind in ('text', 'status') else 'r' for c in parts)}}}",
+                    r"\toprule",
+                    " & ".join(c.tex for c in parts) + r" \\",
+                    r"\midrule",
+                    *lines,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
     return "\n\n".join(tables) + "\n"
 
 
 def _caption(method: str, records: list[dict[str, Any]]) -> str:
     levels = " and ".join(dict.fromkeys(rf"{100 * r['level']:.0f}\,\%" for r in records))
-    n_train = _number(f"{max(r['n_train'] for r in records):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}"))
-    meaning = r"$I$ is the fraction of events in a region" if method == "averaging" else r"$D$ is the distance of the distribution functions of the summary"
-    return (
-        rf"{method.capitalize()} amplification, $G = n_\mathrm{{equiv}} / n_\mathrm{{train}}$, $n_\mathrm{{train}} = {n_train}$, {levels} intervals. {meaning}."
+    n_train = _number(
+        f"{max(r['n_train'] for r in records):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     )
+    meaning = (
+        r"$I$ is the fraction of events in a region"
+        if method == "averaging"
+        else r"$D$ is the distance of the distribution functions of the summary"
+    )
+    return rf"{method.capitalize()} amplification, $G = n_\mathrm{{equiv}} / n_\mathrm{{train}}$, $n_\mathrm{{train}} = {n_train}$, {levels} intervals. {meaning}."
 
 
 def _cell(column: Column, record: dict[str, Any]) -> str:
@@ -83,18 +124,39 @@ def _cell(column: Column, record: dict[str, Any]) -> str:
 
 def _number(text: str) -> str:
     r"""A number as LaTeX sets it: 1.1e-05 becomes 1.1 \times 10^{-5}."""
-    text = text.replace("\N{NARROW NO-BREAK SPACE}", r"\,").replace("∞", r"\infty").replace("infinity", r"\infty")
+    text = (
+        text.replace("\N{NARROW NO-BREAK SPACE}", r"\,")
+        .replace("∞", r"\infty")
+        .replace("infinity", r"\infty")
+    )
     return re.sub(r"e([+-]\d+)$", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
 
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "*": "{*}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+}
 
 
 def escape_latex(text: str) -> str:
-    """A label as LaTeX prints it, on one line; brackets and stars are braced because a line of a table must not begin with them."""
+    """A label as LaTeX prints it, on one line; brackets and stars are braced because a line of a
+    table must not begin with them.
+    """
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     escaped = "".join(_LATEX.get(c, c) for c in text)
     return escaped.replace("$<$=", r"$\leq$").replace("$>$=", r"$\geq$")

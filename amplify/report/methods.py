@@ -1,11 +1,13 @@
-"""A paragraph for the methods section of a note, with the numbers of the run, and its references."""
+"""A paragraph for the methods section of a note, with the numbers of the run, and its
+references.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from amplify.report.tables import numbered
-from amplify.report.verdicts import number
+from amplify.results.columns import numbered
+from amplify.text import number
 
 _FORECASTING = """@article{Bahl:2025forecasting,
   author        = {Bahl, Henning and Diefenbacher, Sascha and Elmer, Nina and Plehn, Tilman and Spinner, Jonas},
@@ -37,14 +39,24 @@ _LEAST_SQUARES = """@article{Kanamori:2009least,
 def methods_paragraph(results: dict[str, Any]) -> str:
     """What was done, in sentences to paste."""
     records = numbered(results)
-    parts = [_averaging(records["averaging"]), _differential(records["differential"]), f"Computed with amplify {results['version']}, seed {results['seed']}."]
-    return " ".join(" ".join(part.split()) for part in parts if part).replace("\N{NARROW NO-BREAK SPACE}", " ")
+    parts = [
+        _averaging(records["averaging"]),
+        _differential(records["differential"]),
+        f"Computed with amplify {results['version']}, seed {results['seed']}.",
+    ]
+    return " ".join(" ".join(part.split()) for part in parts if part).replace(
+        "\N{NARROW NO-BREAK SPACE}", " "
+    )
 
 
 def references(results: dict[str, Any]) -> str:
     """BibTeX of what the paragraph cites."""
     summaries = [e["summary"] for e in results["estimates"] if e["method"] == "differential"]
-    used = [_FORECASTING, *([_UNIFIED] if any(map(_is_exact, summaries)) else []), *([_LEAST_SQUARES] if any(map(_is_least_squares, summaries)) else [])]
+    used = [
+        _FORECASTING,
+        *([_UNIFIED] if any(map(_is_exact, summaries)) else []),
+        *([_LEAST_SQUARES] if any(map(_is_least_squares, summaries)) else []),
+    ]
     return "\n\n".join(used)
 
 
@@ -72,9 +84,15 @@ def _averaging(records: list[dict[str, Any]]) -> str:
     )
     generated = f" and generated {number(e['n_gen'])} events each" if e["n_gen"] else ""
     freedom = f" ({e['members'] - 1} degrees of freedom)" if e["members"] else ""
-    known = [r["amplification"] for r in records if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")]
+    known = [
+        r["amplification"]
+        for r in records
+        if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")
+    ]
     found = (
-        f"The median of G over the regions is {number(float(np.median(known)))}, its values are {number(min(known))} to {number(max(known))}." if known else ""
+        f"The median of G over the regions is {number(float(np.median(known)))}, its values are {number(min(known))} to {number(max(known))}."
+        if known
+        else ""
     )
     biased = sum(r["status"] == "biased" for r in records)
     holdout = (
@@ -97,7 +115,10 @@ def _differential(records: list[dict[str, Any]]) -> str:
     e = records[0]
     regions = len({r["region"] for r in records})
     where = f", in {regions} regions" if regions > 1 else ""
-    how = " ".join(_summary(s, [r for r in records if r["summary"] == s]) for s in dict.fromkeys(r["summary"] for r in records))
+    how = " ".join(
+        _summary(s, [r for r in records if r["summary"] == s])
+        for s in dict.fromkeys(r["summary"] for r in records)
+    )
     return f"""One generator, trained on {number(e["n_train"])} events, was tested event by event with differential amplification (arXiv:2509.08048):
     {number(e["n_gen"])} generated events were compared with a holdout of {number(e["n_holdout"])} true events{where}. D is the distance of the distribution
     functions of generated and true events in one number per event; n_equiv = (0.8687 / D)^2 is the number of true events whose mean Kolmogorov-Smirnov
@@ -107,7 +128,11 @@ def _differential(records: list[dict[str, Any]]) -> str:
 def _summary(summary: str, records: list[dict[str, Any]]) -> str:
     level = f"{100 * records[0]['level']:.0f} %"
     if _is_learned(summary):
-        how = ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391)," if _is_least_squares(summary) else ""
+        how = (
+            ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391),"
+            if _is_least_squares(summary)
+            else ""
+        )
         return f"""The {summary}{how} was learned from holdout events that were not tested on and evaluated where generated
         and true events are equally dense; it misses a part of the difference, so only upper limits on n_equiv are quoted, at {level}."""
     if _is_exact(summary):

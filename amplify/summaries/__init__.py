@@ -1,7 +1,9 @@
-"""One number per event, t(x): the summary in which two samples are compared. `t <= 0` is where truth is the denser one, for all that are ratios.
+"""One number per event, t(x): the summary in which two samples are compared. `t <= 0` is where
+truth is the denser one, for all that are ratios.
 
-A Summary is a function of events. A Learner makes one from generated and true events; it never sees the events that are tested, nor the training events of
-the generator. Your own needs nothing else: `fit(x_gen, x_true, weight_gen=None, weight_true=None) -> t`.
+A Summary is a function of events. A Learner makes one from generated and true events; it never sees
+the events that are tested, nor the training events of the generator. Your own needs nothing else:
+`fit(x_gen, x_true, weight_gen=None, weight_true=None) -> t`.
 """
 
 from collections.abc import Callable
@@ -30,7 +32,9 @@ class Learner(Protocol):
 
 
 def exact_ratio(log_prob_gen: LogProb, log_prob_true: LogProb) -> Summary:
-    """Log p_gen / p_true of two known densities: the summary in which nothing is lost (Neyman and Pearson)."""
+    """Log p_gen / p_true of two known densities: the summary in which nothing is lost (Neyman and
+    Pearson).
+    """
 
     def summary(x: np.ndarray) -> np.ndarray:
         return np.asarray(log_prob_gen(x)) - np.asarray(log_prob_true(x))
@@ -44,18 +48,26 @@ def observable(value: Callable[[np.ndarray], np.ndarray]) -> Summary:
 
 
 def inputs(x: np.ndarray, log_prob: LogProb | None) -> np.ndarray:
-    """What a learner looks at [n, dim or dim + 1], float64: the events and, where it is known, their log density under the generator."""
+    """What a learner looks at [n, dim or dim + 1], float64: the events and, where it is known,
+    their log density under the generator.
+    """
     x = np.asarray(x, np.float64)
     return x if log_prob is None else np.column_stack([x, np.asarray(log_prob(x), np.float64)])
 
 
-def in_blocks(function: Callable[[Any], Any], size: int = 1 << 14) -> Callable[[np.ndarray], np.ndarray]:
-    """A jitted function of events [n, dim] -> [n], applied to blocks of one size, so that it compiles once for samples of any size."""
+def in_blocks(
+    function: Callable[[Any], Any], size: int = 1 << 14
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A jitted function of events [n, dim] -> [n], applied to blocks of one size, so that it
+    compiles once for samples of any size.
+    """
 
     def blocked(x: np.ndarray) -> np.ndarray:
         if len(x) == 0:
             return np.zeros(0)
         padded = np.pad(np.asarray(x, np.float32), ((0, -len(x) % size), (0, 0)), mode="edge")
-        return np.concatenate([np.asarray(function(block)) for block in np.split(padded, len(padded) // size)])[: len(x)]
+        return np.concatenate(
+            [np.asarray(function(block)) for block in np.split(padded, len(padded) // size)]
+        )[: len(x)]
 
     return blocked

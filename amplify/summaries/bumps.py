@@ -1,7 +1,9 @@
-"""A few Gaussian bumps, chosen greedily: the family of ratios that sees local defects, a spike too many or a missing resonance.
+"""A few Gaussian bumps, chosen greedily: the family of ratios that sees local defects, a spike too
+many or a missing resonance.
 
-Polynomials spread a local difference over all of space and lose most of it at the threshold r = 1 (method.md section 3: efficiency .67 at most for a blob).
-A model with one bump is constant elsewhere. Each bump more has to pay for having been chosen among many.
+Polynomials spread a local difference over all of space and lose most of it at the threshold r = 1
+(method.md section 3: efficiency .67 at most for a blob). A model with one bump is constant
+elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
 from typing import Any
@@ -15,19 +17,31 @@ from amplify.summaries.least_squares import FOLDS, Family, Models, Teaching, fol
 _RIDGE = 1e-3
 
 
-def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15, 0.3, 0.6), penalty: float = 3.0, most_gen: int = 10_000) -> Family:
+def bumps(
+    *,
+    most: int = 3,
+    centres: int = 96,
+    widths: tuple[float, ...] = (0.15, 0.3, 0.6),
+    penalty: float = 3.0,
+    most_gen: int = 10_000,
+) -> Family:
     """Models with one, two ... `most` bumps.
 
     Args:
         most: bumps.
         centres: true and as many generated events that bumps may sit on.
-        widths: in standard deviations of the generated events, times sqrt(dim / 2), as distances grow with the dimension.
-        penalty: in the logarithm of the weight, for each bump; at 3 smooth differences keep the efficiency that polynomials have.
+        widths: in standard deviations of the generated events, times sqrt(dim / 2), as distances
+            grow with the dimension.
+        penalty: in the logarithm of the weight, for each bump; at 3 smooth differences keep the
+            efficiency that polynomials have.
         most_gen: generated events in the fit.
     """
 
     def family(teaching: Teaching) -> Models:
-        gen, share = teaching.gen[:most_gen], teaching.share_gen[:most_gen] / teaching.share_gen[:most_gen].sum()
+        gen, share = (
+            teaching.gen[:most_gen],
+            teaching.share_gen[:most_gen] / teaching.share_gen[:most_gen].sum(),
+        )
         centre, width = gen.mean(axis=0), gen.std(axis=0)
         width = np.where(width > 0, width, 1.0) * np.sqrt(gen.shape[1] / 2)
 
@@ -43,7 +57,9 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
         size = share @ phi_gen**2 + _RIDGE
 
         def greedy(d: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
-            """(bumps, their coefficients) after each step: the next bump is the one that lowers the loss most."""
+            """(bumps, their coefficients) after each step: the next bump is the one that lowers the
+            loss most.
+            """
             chosen: list[int] = []
             steps, left = [], d
             for _ in range(most):
@@ -59,7 +75,9 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
         loss = np.zeros(most)
         for k in range(FOLDS):
             for step, (chosen, a) in enumerate(greedy(kept[k])):
-                loss[step] += (0.5 * share @ (phi_gen[:, chosen] @ a) ** 2 - held[k, chosen] @ a) / FOLDS
+                loss[step] += (
+                    0.5 * share @ (phi_gen[:, chosen] @ a) ** 2 - held[k, chosen] @ a
+                ) / FOLDS
         steps = greedy(teaching.share_true.astype(np.float32) @ phi_true)
         used = steps[-1][0]
         coefficients = np.zeros((most, most))
@@ -70,10 +88,19 @@ def bumps(*, most: int = 3, centres: int = 96, widths: tuple[float, ...] = (0.15
 
         def features(x: np.ndarray) -> np.ndarray:
             z = scaled(x)
-            return np.concatenate([_bump(z, sites[[i]], (widths[w],)) for i, w in zip(where, which, strict=True)], axis=1) - mean[used]
+            return (
+                np.concatenate(
+                    [_bump(z, sites[[i]], (widths[w],)) for i, w in zip(where, which, strict=True)],
+                    axis=1,
+                )
+                - mean[used]
+            )
 
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
-            return streamed(_bumps, x, centre, width, sites[where], np.asarray(widths)[which], a) - mean[used] @ a
+            return (
+                streamed(_bumps, x, centre, width, sites[where], np.asarray(widths)[which], a)
+                - mean[used] @ a
+            )
 
         return Models(features, coefficients, loss, penalty * np.arange(1, most + 1), value)
 
@@ -92,7 +119,9 @@ def _bumps(x: Any, centre: Any, width: Any, sites: Any, widths: Any, a: Any) -> 
 
 
 def _bump(z: np.ndarray, sites: np.ndarray, widths: tuple[float, ...]) -> np.ndarray:
-    """Gaussian bumps of each width of the events z [n, dim] around the sites [n, width * site], single precision."""
+    """Gaussian bumps of each width of the events z [n, dim] around the sites [n, width * site],
+    single precision.
+    """
     apart = (z**2).sum(axis=1)[:, None] + (sites**2).sum(axis=1)[None] - 2 * z @ sites.T
     np.maximum(apart, 0.0, out=apart)
     return np.concatenate([np.exp(apart / np.float32(-2 * width**2)) for width in widths], axis=1)

@@ -7,7 +7,8 @@ from amplify.summaries.polynomial import polynomials
 
 
 def learned_ratio(log_prob: LogProb | None = None) -> Learner:
-    """Polynomials for smooth differences and a few bumps for local ones, averaged; a tenth of a second, no settings to choose.
+    """Polynomials for smooth differences and a few bumps for local ones, averaged; a tenth of a
+    second, no settings to choose.
 
     Args:
         log_prob: of the generator where it is known, one feature more: events [n, dim] -> [n].

@@ -1,8 +1,11 @@
-"""A learned likelihood ratio in closed form, averaged over models instead of chosen: the default learner (method.md section 3).
+"""A learned likelihood ratio in closed form, averaged over models instead of chosen: the default
+learner (method.md section 3).
 
-With features phi of zero mean under the generator, r(x) = p_true / p_gen = 1 + a phi(x) minimises E_gen[(r - r_true)^2] at (H + lambda) a = d, where H is the
-covariance of phi under the generator and d the mean of phi under truth (least-squares importance fitting, Kanamori, Hido and Sugiyama, JMLR 10 (2009) 1391).
-Families of models offer solutions with their cross-validated loss; all of them are averaged with weights exp(-temper n loss).
+With features phi of zero mean under the generator, r(x) = p_true / p_gen = 1 + a phi(x) minimises
+E_gen[(r - r_true)^2] at (H + lambda) a = d, where H is the covariance of phi under the generator
+and d the mean of phi under truth (least-squares importance fitting, Kanamori, Hido and Sugiyama,
+JMLR 10 (2009) 1391). Families of models offer solutions with their cross-validated loss; all of
+them are averaged with weights exp(-temper n loss).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +19,9 @@ from amplify.summaries import Learner, LogProb, Summary, inputs
 
 
 class Teaching(NamedTuple):
-    """Events that teach: inputs [n, dim] of both kinds and their shares of the weight [n], which sum to one."""
+    """Events that teach: inputs [n, dim] of both kinds and their shares of the weight [n], which
+    sum to one.
+    """
 
     gen: np.ndarray
     true: np.ndarray
@@ -32,7 +37,8 @@ class Models(NamedTuple):
         coefficients: of r - 1 [model, feature].
         loss: cross-validated E_gen[(r - 1)^2] / 2 - E_true[r - 1] [model].
         penalty: subtracted from the logarithm of a model's weight [model].
-        value: (inputs, coefficients [feature]) -> phi a [n] without the table of features, which is faster where events stream; None for none.
+        value: (inputs, coefficients [feature]) -> phi a [n] without the table of features, which is
+            faster where events stream; None for none.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -47,8 +53,15 @@ FOLDS = 5
 _BLOCK = 1 << 16  # events evaluated at once
 
 
-def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = None, *, temper: float = 0.3, most_gen: int = 100_000) -> Learner:
-    """The average of all models of the families; t = 1 - r, which is log p_gen / p_true to first order.
+def least_squares_ratio(
+    families: Sequence[Family],
+    log_prob: LogProb | None = None,
+    *,
+    temper: float = 0.3,
+    most_gen: int = 100_000,
+) -> Learner:
+    """The average of all models of the families; t = 1 - r, which is log p_gen / p_true to first
+    order.
 
     Args:
         families: e.g. `polynomials()` and `bumps()`.
@@ -57,19 +70,38 @@ def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = N
         most_gen: generated events that teach.
     """
 
-    def learn(x_gen: np.ndarray, x_true: np.ndarray, weight_gen: np.ndarray | None = None, weight_true: np.ndarray | None = None) -> Summary:
+    def learn(
+        x_gen: np.ndarray,
+        x_true: np.ndarray,
+        weight_gen: np.ndarray | None = None,
+        weight_true: np.ndarray | None = None,
+    ) -> Summary:
         x_gen, weight_gen = x_gen[:most_gen], None if weight_gen is None else weight_gen[:most_gen]
-        teaching = Teaching(inputs(x_gen, log_prob), inputs(x_true, log_prob), _shares(len(x_gen), weight_gen), _shares(len(x_true), weight_true))
+        teaching = Teaching(
+            inputs(x_gen, log_prob),
+            inputs(x_true, log_prob),
+            _shares(len(x_gen), weight_gen),
+            _shares(len(x_true), weight_true),
+        )
         n = 1 / (teaching.share_true**2).sum()
         offers = [family(teaching) for family in families]
         best = min(offer.loss.min() for offer in offers)
         weights = [np.exp(-temper * n * (offer.loss - best) - offer.penalty) for offer in offers]
         total = sum(w.sum() for w in weights)
-        averaged = [(offer, w @ offer.coefficients / total) for offer, w in zip(offers, weights, strict=True)]
+        averaged = [
+            (offer, w @ offer.coefficients / total)
+            for offer, w in zip(offers, weights, strict=True)
+        ]
 
         def summary(x: np.ndarray) -> np.ndarray:
             seen = inputs(x, log_prob)
-            return -sum((offer.features(seen) @ a if offer.value is None else offer.value(seen, a) for offer, a in averaged), np.zeros(len(seen)))
+            return -sum(
+                (
+                    offer.features(seen) @ a if offer.value is None else offer.value(seen, a)
+                    for offer, a in averaged
+                ),
+                np.zeros(len(seen)),
+            )
 
         return summary
 
@@ -77,18 +109,26 @@ def least_squares_ratio(families: Sequence[Family], log_prob: LogProb | None = N
 
 
 def streamed(function: Callable[..., Any], x: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
-    """A jitted function of (columns [dim, block], arguments) -> [block] in double precision, for events x [n, dim], in blocks of one size: it compiles once."""
+    """A jitted function of (columns [dim, block], arguments) -> [block] in double precision, for
+    events x [n, dim], in blocks of one size: it compiles once.
+    """
     found = np.empty(len(x))
     with jax.enable_x64(True):
         for start in range(0, len(x), _BLOCK):
             part = x[start : start + _BLOCK].T
             padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
-            found[start : start + _BLOCK] = np.asarray(function(padded, *arguments))[: part.shape[1]]
+            found[start : start + _BLOCK] = np.asarray(function(padded, *arguments))[
+                : part.shape[1]
+            ]
     return found
 
 
-def fold_means(phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so every fifth one is a fold."""
+def fold_means(
+    phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so
+    every fifth one is a fold.
+    """
     weight = np.where(np.arange(len(share)) % FOLDS == np.arange(FOLDS)[:, None], share, 0.0)
     sums, size = weight.astype(phi.dtype) @ phi, weight.sum(axis=1, keepdims=True)
     return sums / size, (sums.sum(axis=0) - sums) / (1 - size)

@@ -1,4 +1,6 @@
-"""Chebyshev polynomials of the standardised events: the family of ratios that sees smooth differences early (method.md section 3)."""
+"""Chebyshev polynomials of the standardised events: the family of ratios that sees smooth
+differences early (method.md section 3).
+"""
 
 from functools import lru_cache, partial
 from itertools import combinations_with_replacement
@@ -16,15 +18,22 @@ _BLOCK = 1 << 13  # events whose polynomials stay in the cache
 
 
 def polynomials(
-    degrees: tuple[int, ...] = (2, 4, 6), *, damping: float = 0.6, penalties: tuple[float, ...] = PENALTIES, reach: float = 3.0, most_terms: int = 300
+    degrees: tuple[int, ...] = (2, 4, 6),
+    *,
+    damping: float = 0.6,
+    penalties: tuple[float, ...] = PENALTIES,
+    reach: float = 3.0,
+    most_terms: int = 300,
 ) -> Family:
     """One model for each total degree and each ridge penalty lambda.
 
     Args:
-        degrees: total degrees; those with more than `most_terms` polynomials are left out, and products of columns where all have more.
+        degrees: total degrees; those with more than `most_terms` polynomials are left out, and
+            products of columns where all have more.
         damping: a term of degree k is damped by damping^k, which makes rough ratios cost more.
         penalties: lambda.
-        reach: standard deviations that are mapped to [-1, 1]; an event beyond counts as at the edge.
+        reach: standard deviations that are mapped to [-1, 1]; an event beyond counts as at the
+            edge.
         most_terms: polynomials of the largest degree.
     """
 
@@ -53,9 +62,13 @@ def polynomials(
             h, axes = np.linalg.eigh(covariance[np.ix_(used, used)])
             penalised = np.maximum(h, 0.0) + np.asarray(penalties)[:, None]  # [penalty, term]
             a = (kept[:, used] @ axes)[:, None, :] / penalised  # [fold, penalty, term]
-            losses.append((0.5 * a**2 * h - a * (held[:, used] @ axes)[:, None, :]).sum(axis=2).mean(axis=0))
+            losses.append(
+                (0.5 * a**2 * h - a * (held[:, used] @ axes)[:, None, :]).sum(axis=2).mean(axis=0)
+            )
             solution = np.zeros((len(penalties), len(degree)))
-            solution[:, used] = (d[used] @ axes / penalised) @ axes.T  # lower degrees are a part of the highest basis
+            solution[:, used] = (
+                d[used] @ axes / penalised
+            ) @ axes.T  # lower degrees are a part of the highest basis
             solutions.append(solution)
         loss = np.concatenate(losses)
         polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
@@ -63,30 +76,50 @@ def polynomials(
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
             return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
 
-        return Models(lambda x: raw(x) - mean, np.concatenate(solutions), loss, np.full(len(loss), np.log(len(loss))), value)
+        return Models(
+            lambda x: raw(x) - mean,
+            np.concatenate(solutions),
+            loss,
+            np.full(len(loss), np.log(len(loss))),
+            value,
+        )
 
     return family
 
 
 @lru_cache(maxsize=32)
 def _terms(dim: int, degrees: tuple[int, ...], most: int) -> np.ndarray:
-    """Powers [term, dim] of all products up to the largest of the total degrees that has not too many; T1 and T2 of each column where all have."""
+    """Powers [term, dim] of all products up to the largest of the total degrees that has not too
+    many; T1 and T2 of each column where all have.
+    """
     top = max((degree for degree in degrees if comb(dim + degree, degree) - 1 <= most), default=0)
     if not top:
         return np.concatenate([np.eye(dim, dtype=int), 2 * np.eye(dim, dtype=int)])
-    every = (which for degree in range(1, top + 1) for which in combinations_with_replacement(range(dim), degree))
+    every = (
+        which
+        for degree in range(1, top + 1)
+        for which in combinations_with_replacement(range(dim), degree)
+    )
     return np.array([np.bincount(which, minlength=dim) for which in every])
 
 
 def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Products of Chebyshev polynomials T_k(u_i) [n, term]: each is one of a lower degree, which stands before it, times a polynomial of its last column."""
+    """Products of Chebyshev polynomials T_k(u_i) [n, term]: each is one of a lower degree, which
+    stands before it, times a polynomial of its last column.
+    """
     rows = [tuple(row) for row in powers.tolist()]
     place = {row: k for k, row in enumerate(rows)}
     last = [max(i for i, power in enumerate(row) if power) for row in rows]
-    parents = [place.get(tuple(0 if i == end else power for i, power in enumerate(row))) for row, end in zip(rows, last, strict=True)]
+    parents = [
+        place.get(tuple(0 if i == end else power for i, power in enumerate(row)))
+        for row, end in zip(rows, last, strict=True)
+    ]
     result = np.empty((len(rows), len(u)))
     for start in range(0, len(u), _BLOCK):
-        part, columns = result[:, start : start + _BLOCK], np.ascontiguousarray(u[start : start + _BLOCK].T)
+        part, columns = (
+            result[:, start : start + _BLOCK],
+            np.ascontiguousarray(u[start : start + _BLOCK].T),
+        )
         single = [np.ones_like(columns), columns]
         for _ in range(2, powers.max() + 1):
             single.append(2 * columns * single[-1] - single[-2])
@@ -97,8 +130,12 @@ def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnums=0)
-def _polynomial(powers: tuple[tuple[int, ...], ...], x: Any, centre: Any, scale: Any, a: Any) -> Any:
-    """Sum of a_k times the products of Chebyshev polynomials of the columns x [dim, n]; one fused loop over events, 20 ns each for 125 terms."""
+def _polynomial(
+    powers: tuple[tuple[int, ...], ...], x: Any, centre: Any, scale: Any, a: Any
+) -> Any:
+    """Sum of a_k times the products of Chebyshev polynomials of the columns x [dim, n]; one fused
+    loop over events, 20 ns each for 125 terms.
+    """
     u = jnp.clip((x - centre[:, None]) / scale[:, None], -1, 1)
     single = []
     for column in u:
@@ -109,11 +146,16 @@ def _polynomial(powers: tuple[tuple[int, ...], ...], x: Any, centre: Any, scale:
     return _nested(list(enumerate(powers)), single, a, 0)
 
 
-def _nested(terms: list[tuple[int, tuple[int, ...]]], single: list[list[Any]], a: Any, column: int) -> Any:
+def _nested(
+    terms: list[tuple[int, tuple[int, ...]]], single: list[list[Any]], a: Any, column: int
+) -> Any:
     """The terms, grouped by the power of this column, then of the next: few multiplications."""
     if column == len(single):
         return a[terms[0][0]]
     groups: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
     for term in terms:
         groups.setdefault(term[1][column], []).append(term)
-    return sum(_nested(group, single, a, column + 1) * single[column][power] for power, group in groups.items())
+    return sum(
+        _nested(group, single, a, column + 1) * single[column][power]
+        for power, group in groups.items()
+    )

@@ -1,9 +1,12 @@
-"""1e8 rows of five float32 columns from Parquet and HDF5: both commands against plain numpy that reads and histograms the same files, side by side in one run.
+"""1e8 rows of five float32 columns from Parquet and HDF5: both commands against plain numpy that
+reads and histograms the same files, side by side in one run.
 
     python -m experiments.benchmarks.files --directory bench-files
 
-Writes the files (2 GB of each format) where they are not there yet. Averaging has eight members of 1.25e7 rows; differential takes all eight files as one
-generated sample, with a holdout of 1e5 events, and learns the ratio. Peak memory is that of the process, everything included. Idle machine, please.
+Writes the files (2 GB of each format) where they are not there yet. Averaging has eight members of
+1.25e7 rows; differential takes all eight files as one generated sample, with a holdout of 1e5
+events, and learns the ratio. Peak memory is that of the process, everything included. Idle machine,
+please.
 """
 
 import json
@@ -50,15 +53,57 @@ def main(directory: Path, rows: int = ROWS, out: Path | None = None) -> None:
         plain = _timed([sys.executable, "-c", _PLAIN, kind, *map(str, members)])
         runs = directory / f"run-{kind}-{time.time_ns()}"
         amplify = [sys.executable, "-m", "amplify"]
-        averaging = _timed([*amplify, "averaging", "--members", *map(str, members), "--n-train", "100000", "--out", str(runs / "a")])
-        sources = ["--generated", *map(str, members), "--holdout", str(holdout), "--n-train", "100000"]
+        averaging = _timed(
+            [
+                *amplify,
+                "averaging",
+                "--members",
+                *map(str, members),
+                "--n-train",
+                "100000",
+                "--out",
+                str(runs / "a"),
+            ]
+        )
+        sources = [
+            "--generated",
+            *map(str, members),
+            "--holdout",
+            str(holdout),
+            "--n-train",
+            "100000",
+        ]
         differential = _timed([*amplify, "differential", *sources, "--out", str(runs / "d")])
-        column = _timed([*amplify, "differential", *sources, "--summary", "column:x0", "--out", str(runs / "c")])
-        for name, (seconds, memory) in (("plain numpy", plain), ("averaging", averaging), ("differential", differential), ("differential, column", column)):
-            found.append({"format": kind, "rows": rows, "what": name, "seconds": seconds, "peak_gb": memory, "speed": plain[0] / seconds})
-            print(f"{kind:8s} {name:22s} {seconds:7.1f} s   {memory:5.2f} GB   {plain[0] / seconds:5.2f} of plain numpy's speed", flush=True)
+        column = _timed(
+            [*amplify, "differential", *sources, "--summary", "column:x0", "--out", str(runs / "c")]
+        )
+        for name, (seconds, memory) in (
+            ("plain numpy", plain),
+            ("averaging", averaging),
+            ("differential", differential),
+            ("differential, column", column),
+        ):
+            found.append(
+                {
+                    "format": kind,
+                    "rows": rows,
+                    "what": name,
+                    "seconds": seconds,
+                    "peak_gb": memory,
+                    "speed": plain[0] / seconds,
+                }
+            )
+            print(
+                f"{kind:8s} {name:22s} {seconds:7.1f} s   {memory:5.2f} GB   {plain[0] / seconds:5.2f} of plain numpy's speed",
+                flush=True,
+            )
     if out is not None:
-        out.write_text(json.dumps({"command": "python -m experiments.benchmarks.files", "results": found}, indent=1) + "\n")
+        out.write_text(
+            json.dumps(
+                {"command": "python -m experiments.benchmarks.files", "results": found}, indent=1
+            )
+            + "\n"
+        )
 
 
 def _written(directory: Path, kind: str, rows: int) -> tuple[list[Path], Path]:
@@ -72,20 +117,25 @@ def _written(directory: Path, kind: str, rows: int) -> tuple[list[Path], Path]:
         rng = np.random.default_rng(m)
         x = rng.standard_normal((HOLDOUT if path == holdout else each, COLUMNS), dtype=np.float32)
         if path != holdout:
-            x += (rng.standard_normal(COLUMNS) / np.sqrt(100_000)).astype(np.float32) + np.float32(0.003)
-        unfinished = path.with_name(f"unfinished-{path.name}")
-        if kind == "parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            pq.write_table(pa.table({f"x{i}": x[:, i] for i in range(COLUMNS)}), unfinished)
-        else:
-            import h5py
-
-            with h5py.File(unfinished, "w") as file:
-                file["events"] = x
-        os.replace(unfinished, path)
+            x += (rng.standard_normal(COLUMNS) / np.sqrt(100_000)).astype(np.float32) + np.float32(
+                0.003
+            )
+        with whole(path) as part:
+            _write(kind, x, part)
     return members, holdout
+
+
+def _write(kind: str, x: np.ndarray, path: Path) -> None:
+    if kind == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({f"x{i}": x[:, i] for i in range(COLUMNS)}), path)
+        return
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["events"] = x
 
 
 def _timed(command: list[str]) -> tuple[float, float]:

@@ -1,8 +1,11 @@
-"""Speed of L-GATr, side by side with the PyTorch package lgatr: `python -m experiments.benchmarks.lgatr`.
+"""Speed of L-GATr, side by side with the PyTorch package lgatr: `python -m
+experiments.benchmarks.lgatr`.
 
-CPU time of one thread per event, single precision: a forward pass, and one with the gradient of all parameters. Ours runs an effective batch in micro-batches
-(a scan that adds up gradients), as the network is bound by memory traffic. PyTorch runs in whichever of its ways is the fastest: dense or sparse geometric
-product, dense or sparse linear maps, several batch sizes. Needs torch and lgatr 2.0, which the project itself does not.
+CPU time of one thread per event, single precision: a forward pass, and one with the gradient of all
+parameters. Ours runs an effective batch in micro-batches (a scan that adds up gradients), as the
+network is bound by memory traffic. PyTorch runs in whichever of its ways is the fastest: dense or
+sparse geometric product, dense or sparse linear maps, several batch sizes. Needs torch and lgatr
+2.0, which the project itself does not.
 """
 
 import itertools
@@ -32,7 +35,8 @@ def main(
     repetitions: int = 5,
     out: Path | None = None,
 ) -> None:
-    """Prints milliseconds of CPU time per event, the best of `repetitions`, which alternate between the two; seconds to compile; and the ratio.
+    """Prints milliseconds of CPU time per event, the best of `repetitions`, which alternate between
+    the two; seconds to compile; and the ratio.
 
     Eight multivector and sixteen scalar channels, four heads.
 
@@ -44,23 +48,39 @@ def main(
         repetitions: of everything.
         out: JSON file for the numbers.
     """
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before the first computation, which starts the threads
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    result: dict[str, Any] = {"command": "python -m experiments.benchmarks.lgatr", "published": published, "batch": batch}
+    os.sched_setaffinity(
+        0, {min(os.sched_getaffinity(0))}
+    )  # before the first computation, which starts the threads
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
+    result: dict[str, Any] = {
+        "command": "python -m experiments.benchmarks.lgatr",
+        "published": published,
+        "batch": batch,
+    }
     blocks, tokens = CASES["4 blocks, 8 tokens"]
     runs = _lgatr(blocks, tokens, torch_batches, published)
     for name, (blocks, tokens) in CASES.items():
         sizes = micro_batches if name == "4 blocks, 8 tokens" else micro_batches[1:3]
-        runs |= {f"amplify, {name}, {key}": run for key, run in _amplify(name, blocks, tokens, batch, sizes, published, result).items()}
+        runs |= {
+            f"amplify, {name}, {key}": run
+            for key, run in _amplify(name, blocks, tokens, batch, sizes, published, result).items()
+        }
     for _ in range(repetitions):
         for name, (run, events) in runs.items():
             started = time.process_time()
             run()
-            result[name] = min(result.get(name, np.inf), (time.process_time() - started) / events * 1e3)
+            result[name] = min(
+                result.get(name, np.inf), (time.process_time() - started) / events * 1e3
+            )
     for name in runs:
         print(f"{name:90s} {result[name]:8.3f} ms")
     for kind in ("forward and backward", "forward"):
-        ours, theirs = (min(v for k, v in result.items() if k.startswith(start) and k.endswith(kind)) for start in ("amplify, 4 blocks, 8", "lgatr"))
+        ours, theirs = (
+            min(v for k, v in result.items() if k.startswith(start) and k.endswith(kind))
+            for start in ("amplify, 4 blocks, 8", "lgatr")
+        )
         result[f"ratio, {kind}"] = theirs / ours
         print(f"{kind}: {ours:.3f} ms against {theirs:.3f} ms, a ratio of {theirs / ours:.1f}")
     print({name: round(value, 1) for name, value in result.items() if name.startswith("compile")})
@@ -69,7 +89,13 @@ def main(
 
 
 def _amplify(
-    name: str, blocks: int, tokens: int, batch: int, micro_batches: tuple[int, ...], published: bool, result: dict[str, Any]
+    name: str,
+    blocks: int,
+    tokens: int,
+    batch: int,
+    micro_batches: tuple[int, ...],
+    published: bool,
+    result: dict[str, Any],
 ) -> dict[str, tuple[Callable[[], Any], int]]:
     import jax
     import jax.numpy as jnp
@@ -77,9 +103,23 @@ def _amplify(
     from amplify.nets import lgatr
 
     settings = lgatr.published if published else lgatr.LGATrConfig
-    net = lgatr.LGATr(settings(in_mv=IN_MV, out_mv=1, hidden_mv=8, in_s=IN_S, out_s=OUT_S, hidden_s=16, blocks=blocks, heads=4))
+    net = lgatr.LGATr(
+        settings(
+            in_mv=IN_MV,
+            out_mv=1,
+            hidden_mv=8,
+            in_s=IN_S,
+            out_s=OUT_S,
+            hidden_s=16,
+            blocks=blocks,
+            heads=4,
+        )
+    )
     keys = jax.random.split(jax.random.key(0), 3)
-    multivectors, scalars = jax.random.normal(keys[0], (batch, tokens, IN_MV, 16)), jax.random.normal(keys[1], (batch, tokens, IN_S))
+    multivectors, scalars = (
+        jax.random.normal(keys[0], (batch, tokens, IN_MV, 16)),
+        jax.random.normal(keys[1], (batch, tokens, IN_S)),
+    )
     params = net.init(keys[2], multivectors, scalars)
 
     def loss(params: Any, multivectors: Any, scalars: Any) -> Any:
@@ -99,17 +139,28 @@ def _amplify(
 
     runs = {}
     for micro in micro_batches:
-        inputs = tuple(x.reshape(batch // micro, micro, *x.shape[1:]) for x in (multivectors, scalars))
+        inputs = tuple(
+            x.reshape(batch // micro, micro, *x.shape[1:]) for x in (multivectors, scalars)
+        )
         for kind, function in (("forward", forward), ("forward and backward", gradient)):
             started = time.process_time()
             compiled = function.lower(params, inputs).compile()
-            result[f"compile, {name}, micro-batch {micro}, {kind}, s"] = time.process_time() - started
+            result[f"compile, {name}, micro-batch {micro}, {kind}, s"] = (
+                time.process_time() - started
+            )
             jax.block_until_ready(compiled(params, inputs))
-            runs[f"micro-batch {micro}, {kind}"] = (lambda compiled=compiled, inputs=inputs: jax.block_until_ready(compiled(params, inputs)), batch)
+            runs[f"micro-batch {micro}, {kind}"] = (
+                lambda compiled=compiled, inputs=inputs: jax.block_until_ready(
+                    compiled(params, inputs)
+                ),
+                batch,
+            )
     return runs
 
 
-def _lgatr(blocks: int, tokens: int, batches: tuple[int, ...], published: bool) -> dict[str, tuple[Callable[[], Any], int]]:
+def _lgatr(
+    blocks: int, tokens: int, batches: tuple[int, ...], published: bool
+) -> dict[str, tuple[Callable[[], Any], int]]:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
     from lgatr import LGATr, MLPConfig, PrimitivesConfig, SelfAttentionConfig
@@ -128,15 +179,28 @@ def _lgatr(blocks: int, tokens: int, batches: tuple[int, ...], published: bool) 
     runs = {}
     for sparse_product, sparse_linear in itertools.product((False, True), repeat=2):
         net = LGATr(
-            num_blocks=blocks, in_mv_channels=IN_MV, out_mv_channels=1, hidden_mv_channels=8, in_s_channels=IN_S, out_s_channels=OUT_S, hidden_s_channels=16,
-            attention=SelfAttentionConfig(num_heads=4, attn_ratio=2 if published else 1), mlp=MLPConfig(mlp_ratio=2 if published else 4),
-            primitives=PrimitivesConfig(sparse_gp=sparse_product, sparse_linear=sparse_linear), norm_elementwise_affine=not published,
-        )  # fmt: skip
-        for events, (kind, function) in itertools.product(batches, (("forward", forward), ("forward and backward", gradient))):
+            num_blocks=blocks,
+            in_mv_channels=IN_MV,
+            out_mv_channels=1,
+            hidden_mv_channels=8,
+            in_s_channels=IN_S,
+            out_s_channels=OUT_S,
+            hidden_s_channels=16,
+            attention=SelfAttentionConfig(num_heads=4, attn_ratio=2 if published else 1),
+            mlp=MLPConfig(mlp_ratio=2 if published else 4),
+            primitives=PrimitivesConfig(sparse_gp=sparse_product, sparse_linear=sparse_linear),
+            norm_elementwise_affine=not published,
+        )
+        for events, (kind, function) in itertools.product(
+            batches, (("forward", forward), ("forward and backward", gradient))
+        ):
             inputs = torch.randn(events, tokens, IN_MV, 16), torch.randn(events, tokens, IN_S)
             function(net, inputs)
             name = f"lgatr, sparse product {sparse_product}, sparse linear maps {sparse_linear}, batch {events}, {kind}"
-            runs[name] = (lambda net=net, inputs=inputs, function=function: function(net, inputs), events)
+            runs[name] = (
+                lambda net=net, inputs=inputs, function=function: function(net, inputs),
+                events,
+            )
     return runs
 
 

@@ -1,7 +1,9 @@
-"""Speed of the spline flow, side by side with the same flow in PyTorch (zuko) in one run: `python -m experiments.benchmarks.spline_flow`.
+"""Speed of the spline flow, side by side with the same flow in PyTorch (zuko) in one run: `python
+-m experiments.benchmarks.spline_flow`.
 
-Four coupling layers, conditioner 2 x 32, 8 bins, batch 256, the ring in 2-D; members trained per second and events sampled per second. Needs torch and
-zuko, which the project itself does not. Measure on an idle machine: timings of two programs that run together mean nothing.
+Four coupling layers, conditioner 2 x 32, 8 bins, batch 256, the ring in 2-D; members trained per
+second and events sampled per second. Needs torch and zuko, which the project itself does not.
+Measure on an idle machine: timings of two programs that run together mean nothing.
 """
 
 import json
@@ -16,23 +18,30 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from amplify.data import ring
 from amplify.devices import use_all_cores
 from amplify.generators import spline
 from amplify.generators.coupling_flow import coordinates, coupling_flow
-from amplify.members.ensemble import ensemble_rows
-from amplify.members.fit import FitConfig, fit_members
 from amplify.regions import shells
 from amplify.sampling import member_integrals, sample_members
+from amplify.training.ensemble import ensemble_rows
+from amplify.training.fit import FitConfig, fit_members
+from amplify.truth import ring
 
 BATCH, N_TRAIN = 256, 10_000
 
 
-def main(members: int = 8, steps: int = 1000, sampled: int = 1 << 20, repetitions: int = 3, out: Path | None = None) -> None:
+def main(
+    members: int = 8,
+    steps: int = 1000,
+    sampled: int = 1 << 20,
+    repetitions: int = 3,
+    out: Path | None = None,
+) -> None:
     """Prints rates and their ratios; the best of `repetitions`, which alternate between the two.
 
     Args:
-        members: networks trained by amplify, spread over the cores; PyTorch trains one per process slot, with the same number of threads.
+        members: networks trained by amplify, spread over the cores; PyTorch trains one per process
+            slot, with the same number of threads.
         steps: minibatches per network.
         sampled: events drawn.
         repetitions: of everything.
@@ -41,14 +50,22 @@ def main(members: int = 8, steps: int = 1000, sampled: int = 1 << 20, repetition
     use_all_cores()
     x = np.asarray(ring.sample(jax.random.key(0), ring.Ring(), N_TRAIN))
     ours, theirs = _amplify(x, members, steps, sampled), _zuko(x, steps, sampled)
-    result: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "command": "python -m experiments.benchmarks.spline_flow"}
+    result: dict[str, Any] = {
+        "cores": len(os.sched_getaffinity(0)),
+        "command": "python -m experiments.benchmarks.spline_flow",
+    }
     for _ in range(repetitions):
         for name, run in (ours | theirs).items():
             result[name] = max(result.get(name, 0.0), run())
             print(f"{name:45s} {result[name]:12.0f}", flush=True)
-    threads = max(result["zuko training, one thread, steps/s"] * result["cores"], result["zuko training, all threads, steps/s"])
+    threads = max(
+        result["zuko training, one thread, steps/s"] * result["cores"],
+        result["zuko training, all threads, steps/s"],
+    )
     result["ratio of training"] = result["amplify training, member-steps/s"] / threads
-    result["ratio of sampling"] = result["amplify sampling, events/s"] / result["zuko sampling, events/s"]
+    result["ratio of sampling"] = (
+        result["amplify sampling, events/s"] / result["zuko sampling, events/s"]
+    )
     result |= _splines()
     for name in ("ratio of training", "ratio of sampling", "spline against distrax"):
         print(f"{name:45s} {result[name]:12.2f}")
@@ -56,13 +73,17 @@ def main(members: int = 8, steps: int = 1000, sampled: int = 1 << 20, repetition
         out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _amplify(x: np.ndarray, members: int, steps: int, sampled: int) -> dict[str, Callable[[], float]]:
+def _amplify(
+    x: np.ndarray, members: int, steps: int, sampled: int
+) -> dict[str, Callable[[], float]]:
     generator = coupling_flow(coordinates(jnp.asarray(x)))
     rows = ensemble_rows(jax.random.key(1), len(x), members=members, resample="bootstrap")
     keys, config = jax.random.split(jax.random.key(2), members), FitConfig(steps=steps, batch=BATCH)
 
     def train() -> Any:
-        return jax.block_until_ready(fit_members(keys, generator, jnp.asarray(x), rows, config=config))
+        return jax.block_until_ready(
+            fit_members(keys, generator, jnp.asarray(x), rows, config=config)
+        )
 
     ensemble = train()  # compiles
     regions, per_member = shells([0.0, 3.0, np.inf]), sampled // members
@@ -71,7 +92,9 @@ def _amplify(x: np.ndarray, members: int, steps: int, sampled: int) -> dict[str,
         member_integrals(jax.random.key(3), generator, ensemble.params, regions, per_member)
 
     def samples() -> None:
-        jax.block_until_ready(sample_members(jax.random.key(3), generator, ensemble.params, per_member).x)
+        jax.block_until_ready(
+            sample_members(jax.random.key(3), generator, ensemble.params, per_member).x
+        )
 
     integrals()
     return {
@@ -82,13 +105,17 @@ def _amplify(x: np.ndarray, members: int, steps: int, sampled: int) -> dict[str,
 
 
 def _zuko(x: np.ndarray, steps: int, sampled: int) -> dict[str, Callable[[], float]]:
-    """The same flow: coupling neural spline flow, Adam, clipping, batches drawn with replacement."""
+    """The same flow: coupling neural spline flow, Adam, clipping, batches drawn with
+    replacement.
+    """
     import torch
     import zuko
 
     cores = len(os.sched_getaffinity(0))
     data = torch.as_tensor((x - x.mean(0)) / x.std(0))
-    flow = zuko.flows.NSF(2, transforms=4, bins=8, passes=2, hidden_features=(32, 32), activation=torch.nn.SiLU)
+    flow = zuko.flows.NSF(
+        2, transforms=4, bins=8, passes=2, hidden_features=(32, 32), activation=torch.nn.SiLU
+    )
     optimiser = torch.optim.AdamW(flow.parameters(), lr=2e-3, weight_decay=0.0)
 
     def train(threads: int) -> None:
@@ -119,21 +146,31 @@ def _splines() -> dict[str, float]:
     """Value and gradient of our spline against distrax.RationalQuadraticSpline, batch 256."""
     import distrax
 
-    raw, x = jax.random.normal(jax.random.key(0), (25, BATCH)), jax.random.normal(jax.random.key(1), (BATCH,))
+    raw, x = (
+        jax.random.normal(jax.random.key(0), (25, BATCH)),
+        jax.random.normal(jax.random.key(1), (BATCH,)),
+    )
 
     def scanned(forward: Callable) -> Callable[[], Any]:
         gradient = jax.grad(lambda raw, x: sum(v.sum() for v in forward(raw, x)), argnums=(0, 1))
 
         @jax.jit
         def run(raw: jax.Array, x: jax.Array) -> jax.Array:
-            return jax.lax.scan(lambda c, _: (c + 1e-9 * gradient(raw + c, x)[1].sum(), None), 0.0, length=1000)[0]
+            return jax.lax.scan(
+                lambda c, _: (c + 1e-9 * gradient(raw + c, x)[1].sum(), None), 0.0, length=1000
+            )[0]
 
         run(raw, x).block_until_ready()
         return lambda: run(raw, x).block_until_ready()
 
     ours = scanned(lambda raw, x: spline.forward(spline.spline(raw, 5.0), x))
-    theirs = scanned(lambda raw, x: distrax.RationalQuadraticSpline(raw.T, -5.0, 5.0).forward_and_log_det(x))
-    return {"spline against distrax": min(_seconds(theirs) for _ in range(3)) / min(_seconds(ours) for _ in range(3))}
+    theirs = scanned(
+        lambda raw, x: distrax.RationalQuadraticSpline(raw.T, -5.0, 5.0).forward_and_log_det(x)
+    )
+    return {
+        "spline against distrax": min(_seconds(theirs) for _ in range(3))
+        / min(_seconds(ours) for _ in range(3))
+    }
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -1,7 +1,9 @@
-"""Flow matching on the ring: Fourier features of time against the plain time, everything else equal.
+"""Flow matching on the ring: Fourier features of time against the plain time, everything else
+equal.
 
-`python -m experiments.benchmarks.time_features`: for both, G of the integrals over ten equiprobable shells (actual, from the known truth), the total variation
-distance D to the truth by its exact log density, and what that is worth, with the scatter over training sets.
+`python -m experiments.benchmarks.time_features`: for both, G of the integrals over ten equiprobable
+shells (actual, from the known truth), the total variation distance D to the truth by its exact log
+density, and what that is worth, with the scatter over training sets.
 """
 
 from dataclasses import dataclass
@@ -12,12 +14,12 @@ import numpy as np
 import tyro
 
 from amplify import regions as rg
-from amplify.data import ring
 from amplify.devices import use_all_cores
 from amplify.estimators.kolmogorov import K1
 from amplify.generators.flow_matching import Solver, vector_flow
-from amplify.members.fit import FitConfig, fit_members
 from amplify.sampling import member_integrals
+from amplify.training.fit import FitConfig, fit_members
+from amplify.truth import ring
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,39 @@ def main(config: Config = Config()) -> None:
     use_all_cores()
     truth = ring.Ring(dim=config.dim)
     sets = [ring.sample(jax.random.key(100 + s), truth, config.n_train) for s in range(config.sets)]
-    x, rows = jnp.concatenate(sets), jnp.arange(config.sets * config.n_train).reshape(config.sets, -1)
+    x, rows = (
+        jnp.concatenate(sets),
+        jnp.arange(config.sets * config.n_train).reshape(config.sets, -1),
+    )
     shells = rg.shells(np.asarray(ring.shell_edges(truth, 10)))
     true = ring.sample(jax.random.key(5), truth, config.n_true)
-    print(f"ring, d = {config.dim}, n_train = {config.n_train}, {config.sets} training sets, {config.steps} steps of {config.batch}")
+    print(
+        f"ring, d = {config.dim}, n_train = {config.n_train}, {config.sets} training sets, {config.steps} steps of {config.batch}"
+    )
     for frequencies in config.frequencies:
         flow = vector_flow(sets[0], frequencies=frequencies, solver=Solver(20))
         params = fit_members(
-            jax.random.split(jax.random.key(1), config.sets), flow, x, rows, config=FitConfig(config.steps, config.batch, config.learning_rate)
+            jax.random.split(jax.random.key(1), config.sets),
+            flow,
+            x,
+            rows,
+            config=FitConfig(config.steps, config.batch, config.learning_rate),
         ).params
-        integral = member_integrals(jax.random.key(2), flow, params, shells, config.n_gen, sobol=True).integral
+        integral = member_integrals(
+            jax.random.key(2), flow, params, shells, config.n_gen, sobol=True
+        ).integral
         assert flow.log_prob is not None
         density = jax.jit(flow.log_prob)
-        own = [np.asarray(density(jax.tree.map(lambda leaf, s=s: leaf[s], params), true)) for s in range(config.sets)]
-        distance = np.array([np.maximum(1 - np.exp(v - np.asarray(ring.log_prob(truth, true))), 0).mean() for v in own])
+        own = [
+            np.asarray(density(jax.tree.map(lambda leaf, s=s: leaf[s], params), true))
+            for s in range(config.sets)
+        ]
+        distance = np.array(
+            [
+                np.maximum(1 - np.exp(v - np.asarray(ring.log_prob(truth, true))), 0).mean()
+                for v in own
+            ]
+        )
         squares = ((integral - 0.1) ** 2).sum(axis=1) / (10 * 0.09 / config.n_train)
         error = squares.std(ddof=1) / np.sqrt(config.sets) / squares.mean()
         print(

@@ -1,7 +1,9 @@
-"""Sampling top pairs: CPU time of an event, and how far integrals move, by the number of Runge-Kutta steps.
+"""Sampling top pairs: CPU time of an event, and how far integrals move, by the number of
+Runge-Kutta steps.
 
-`python -m experiments.benchmarks.top_sampling --config.network lgatr` trains a network of the study shortly and takes the same latents with ever fewer steps.
-Shifts are in units of sigma_n = sqrt(I (1 - I) / n_train), in which sigma_model is 1 / sqrt(G).
+`python -m experiments.benchmarks.top_sampling --config.network lgatr` trains a network of the study
+shortly and takes the same latents with ever fewer steps. Shifts are in units of sigma_n = sqrt(I (1
+- I) / n_train), in which sigma_model is 1 / sqrt(G).
 """
 
 import os
@@ -16,10 +18,10 @@ import numpy as np
 import tyro
 
 from amplify import regions as rg
-from amplify.data.ttbar import TtbarSettings, simulate
 from amplify.generators.charts import helicity_chart
-from amplify.members.fit import fit
 from amplify.sampling import sobol_latents
+from amplify.training.fit import fit
+from amplify.ttbar.partons import TtbarSettings, simulate
 from experiments import ttbar
 from experiments.ttbar_analysis import study_regions, table
 
@@ -39,7 +41,10 @@ class Config:
 def main(config: Config = Config()) -> None:
     """Trains, samples and prints one line for each number of steps."""
     # one thread, before the first computation
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "")
+        + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
     if not config.events.exists():
         simulate(2 * config.n_train, config.events, TtbarSettings())
     study, chart = ttbar.PRESETS["full"], helicity_chart()
@@ -60,11 +65,14 @@ def main(config: Config = Config()) -> None:
         started = time.process_time()
         generated = np.asarray(sample(params, latents))
         cost = (time.process_time() - started) / config.n_gen
-        integral = rg.fractions(rg.count(regions, table(chart.to_momenta(generated.astype(float))))).integral
+        integral = rg.fractions(
+            rg.count(regions, table(chart.to_momenta(generated.astype(float))))
+        ).integral
         exact = integral if not exact.size else exact
         shift = (integral - exact) / np.sqrt(integral * (1 - integral) / config.n_train)
         print(
-            f"{config.network}, {steps:3d} steps: {1e3 * cost:6.2f} ms CPU an event; integrals move by {np.sqrt((shift**2).mean()):.3f} sigma_n rms", flush=True
+            f"{config.network}, {steps:3d} steps: {1e3 * cost:6.2f} ms CPU an event; integrals move by {np.sqrt((shift**2).mean()):.3f} sigma_n rms",
+            flush=True,
         )
 
 

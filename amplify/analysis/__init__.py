@@ -1,0 +1,1 @@
+"""From samples, files or arrays, to a result: no printing, no parsing of arguments."""

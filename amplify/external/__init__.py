@@ -1,0 +1,1 @@
+"""Members from a user's own generator, a callable in any framework."""

@@ -1,0 +1,141 @@
+"""Members from a user's own generator, trained one after the other in this process: for notebooks.
+
+The command trains each in a process of its own (`supervise`), which outlives crashes and hangs; the
+members are the same.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from amplify.external.protocol import (
+    Fit,
+    MemberError,
+    Order,
+    Resample,
+    check_numbers,
+    fingerprint,
+    fit_member,
+    generate,
+    mixed_weights,
+    probe,
+    same_events,
+    training_events,
+)
+from amplify.types import Samples
+
+Progress = Callable[[int, int, str], None]  # members done, members in all, what is going on
+
+
+class FailedMembersError(MemberError):
+    """Some members failed. `samples` holds those of the others, or None; `failed` maps members to
+    their errors.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        expected: str,
+        got: str,
+        fix: str,
+        samples: Samples | None = None,
+        failed: dict[int, MemberError] | None = None,
+    ) -> None:
+        super().__init__(what, expected, got, fix)
+        self.samples = samples
+        self.failed = failed or {}
+
+
+def external_members(
+    fit: Fit,
+    x_train: Any,
+    *,
+    members: int = 8,
+    n_gen: int,
+    seed: int = 0,
+    weight: Any = None,
+    resample: Resample = "bootstrap",
+    progress: Progress | None = None,
+) -> Samples:
+    """Trains a user's generator `members` times, each on a bootstrap sample of x_train, and
+    generates n_gen events with each.
+
+    Args:
+        fit: `fit(x_train, seed) -> sample`, `sample(n, seed) -> x [n, dim]` or (x, weight), in any
+            framework (`amplify.examples`).
+        x_train: training events [n, dim].
+        members: a spread needs 2, a useful interval 8.
+        n_gen: events per member, a hundred times n_train for noise that does not matter; asked for
+            in blocks of 2^18.
+        seed: the same seed gives the same bits where fit and sample honour theirs.
+        weight: event weights [n]; fit then takes `weight` as a third parameter.
+        resample: "bootstrap" gives each member a resampled training set, "none" the same events to
+            all.
+        progress: called with (members done, members, note).
+
+    Returns:
+        The samples in JAX's precision: single, unless x64 is switched on.
+
+    Raises:
+        InputError: events, weights or settings that make no sense, a fit that takes no weights, or
+            members that do not differ.
+        FailedMembersError: a member failed, after all were tried; the others are in
+            `error.samples`. It gives up where the first two fail.
+    """
+    x_train, weight = training_events(x_train, weight)
+    check_numbers(members=members, n_gen=n_gen, seed=seed, resample=resample)
+    good: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+    failed: dict[int, MemberError] = {}
+    seen: dict[str, int] = {}
+    for member in range(members):
+        if progress is not None:
+            progress(member, members, f"member {member}")
+        order = Order(member, seed, n_gen, x_train.shape[1], x_train.dtype)
+        try:
+            sample = fit_member(fit, x_train, weight, member, seed, resample)
+            first = probe(sample, order)
+            other = seen.setdefault(fingerprint(first), member)
+            if other != member:
+                raise same_events((other, member))
+            blocks = list(generate(sample, order, first))
+        except MemberError as error:
+            failed[member] = error
+            if len(failed) > 1 and not good:
+                break
+        else:
+            weights = [w for _, w in blocks if w is not None]
+            good[member] = (
+                np.concatenate([x for x, _ in blocks]),
+                np.concatenate(weights) if weights else None,
+            )
+    if progress is not None:
+        progress(members, members, "")
+    samples = _stacked(good)
+    if failed:
+        first_failed, error = next(iter(failed.items()))
+        _, expected, got, fix = error.args
+        left = (
+            f"the {len(good)} members that trained are in error.samples"
+            if good
+            else "no member trained"
+        )
+        others = f", and {len(failed) - 1} more that failed" if len(failed) > 1 else ""
+        raise FailedMembersError(
+            f"member {first_failed}{others}", expected, got, f"{fix}; {left}", samples, failed
+        ) from error.__cause__
+    assert samples is not None
+    return samples
+
+
+def _stacked(good: dict[int, tuple[np.ndarray, np.ndarray | None]]) -> Samples | None:
+    if not good:
+        return None
+    weights = [w for _, w in good.values() if w is not None]
+    if len(weights) not in (0, len(good)):
+        raise mixed_weights()
+    return Samples(
+        jnp.asarray(np.stack([x for x, _ in good.values()])),
+        jnp.asarray(np.stack(weights)) if weights else None,
+    )

@@ -1,0 +1,264 @@
+"""Members from a user's own generator, each in a process of its own, so that a crash, a hang or a
+leak loses that member and no other.
+
+Processes are started, not forked, because many frameworks must not be. What is finished stays on
+disk, and a run that was stopped goes on from there.
+"""
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amplify.errors import InputError, NeedsMembersError
+from amplify.external.job import (
+    Job,
+    clear,
+    events_file,
+    is_finished,
+    log_file,
+    new_job,
+    outcome_file,
+    prepare,
+)
+from amplify.external.loading import split_name
+from amplify.external.process import Process, ended, kill, last_words, start
+from amplify.external.protocol import (
+    Resample,
+    check_numbers,
+    mixed_weights,
+    same_events,
+    training_events,
+)
+
+Progress = Callable[[int, int, str], None]  # members done, members in all, what is going on
+_LOOK = 0.05  # seconds between two looks at the processes
+
+
+class Supervised(NamedTuple):
+    """Members that were trained.
+
+    Attributes:
+        files: of generated events, in the order of the members.
+        failed: {"member", "reason"} of the others. The caller should say so: survivors may be a
+            biased selection.
+        weight_column: of the files, or None where generated events have no weights.
+    """
+
+    files: list[Path]
+    failed: list[dict[str, Any]]
+    weight_column: str | None
+
+
+class _Failure(NamedTuple):
+    expected: str
+    got: str
+    fix: str
+    of_all: tuple[str, str, str, str] | None = (
+        None  # the parts of an error that is no matter of one member
+    )
+
+
+def train_members(
+    directory: Path,
+    generator: str,
+    x_train: Any,
+    weight: Any = None,
+    *,
+    members: int,
+    n_gen: int,
+    seed: int = 0,
+    columns: Sequence[str] | None = None,
+    resample: Resample = "bootstrap",
+    timeout: float | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Supervised:
+    """Trains members and writes the events of each to `directory/member_NNN.npy`, which
+    `amplify.tables.files.open_table` reads.
+
+    Members that are finished there are not trained again; those that failed before are. Rows and
+    seeds are those of `external_members`, whatever the number of workers. The cores are shared out
+    over the workers by OMP_NUM_THREADS and its like, where the environment has no wish of its own:
+    frameworks may round differently with other numbers of threads.
+
+    Args:
+        directory: of this job alone.
+        generator: `package.module:function` (see `protocol`), imported with the current directory
+            on the path.
+        x_train: training events [n, dim]; generated ones are written in single precision where
+            these are.
+        weight: their weights [n]; the generator then takes `weight` as a third parameter.
+        members: a spread needs 2, a useful interval 8.
+        n_gen: events per member.
+        seed: of the ensemble.
+        columns: names for the columns of the files; default x0, x1, ...
+        resample: "bootstrap" gives each member a resampled training set, "none" the same events to
+            all.
+        timeout: seconds that one member may take, from the start of its process to its last event.
+        workers: processes at a time.
+        progress: called about once a second with (members done, members, note).
+
+    Raises:
+        InputError: events or settings that make no sense, members of another job in the directory,
+            a generator that fails for a reason which is no matter of one member, the first two
+            members failing, or members that do not differ.
+        NeedsMembersError: fewer than two members are left in the end.
+    """
+    if members < 2:
+        raise NeedsMembersError(
+            "members", "at least 2, better 8 or more", str(members), "there is no spread in one"
+        )
+    check_numbers(members=members, n_gen=n_gen, seed=seed, resample=resample)
+    if workers < 1:
+        raise InputError("workers", "at least 1 process", str(workers), "give 1")
+    if timeout is not None and not timeout > 0:
+        raise InputError(
+            "--timeout", "seconds above zero", f"{timeout:g}", "leave it away for no limit"
+        )
+    split_name(generator)
+    x_train, weight = training_events(x_train, weight)
+    directory = directory.resolve()  # the user's code may change the working directory
+    job = new_job(generator, seed, n_gen, resample, columns, x_train, weight)
+    prepare(directory, job, x_train, weight)
+    return _train(directory, job, members, timeout, min(workers, members), progress)
+
+
+def _train(
+    directory: Path,
+    job: Job,
+    members: int,
+    timeout: float | None,
+    workers: int,
+    progress: Progress | None,
+) -> Supervised:
+    finished = [m for m in range(members) if is_finished(directory, m)]
+    waiting = deque(m for m in range(members) if m not in finished)
+    running: dict[int, Process] = {}
+    failed: dict[int, _Failure] = {}
+    told = None
+    _compare(directory, finished)
+    lifeline, other_end = os.pipe()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                member = waiting.popleft()
+                clear(directory, member)
+                running[member] = start(directory, member, lifeline, workers)
+            time.sleep(_LOOK)
+            for member, process in list(running.items()):
+                late = timeout is not None and time.monotonic() - process.started > timeout
+                if not (late or ended(process)):
+                    continue
+                kill(running.pop(member))
+                if is_finished(
+                    directory, member
+                ):  # it may have crashed or hung afterwards, on its way out
+                    finished.append(member)
+                    _compare(directory, finished)
+                else:
+                    failed[member] = _failure(
+                        directory,
+                        member,
+                        process,
+                        f"{timeout:g} s" if timeout is not None and late else None,
+                    )
+                    clear(directory, member)
+                    _give_up(directory, failed, finished)
+            news = len(finished) + len(failed), members, _note(running, len(failed))
+            if progress is not None and news != told:
+                progress(*news)
+                told = news
+    finally:
+        for member, process in running.items():
+            kill(process)
+            clear(directory, member)
+        os.close(lifeline)
+        os.close(other_end)
+    if len(finished) < 2:
+        member, failure = min(failed.items())
+        got = f"{len(finished)} of {members}; member {member}: expected {failure.expected}, got {failure.got}"
+        raise NeedsMembersError(
+            "trained members",
+            "at least 2",
+            got,
+            f"{failure.fix}; log in {log_file(directory, member)}",
+        )
+    weighted = _outcome(directory, finished[0])["weighted"]
+    reasons = [
+        {"member": m, "reason": f"expected {f.expected}, got {f.got}; {f.fix}"}
+        for m, f in sorted(failed.items())
+    ]
+    return Supervised(
+        [events_file(directory, m) for m in sorted(finished)],
+        reasons,
+        job.weight_column if weighted else None,
+    )
+
+
+def _failure(directory: Path, member: int, process: Process, limit: str | None) -> _Failure:
+    """Why there are no events."""
+    if limit is not None:
+        return _Failure(
+            "events",
+            f"none, it ran longer than --timeout {limit}",
+            "give it longer or make the training shorter",
+        )
+    outcome = _outcome(directory, member)
+    if "error" in outcome:
+        what, expected, got, fix = outcome["error"]
+        return _Failure(
+            expected, got, fix, (what, expected, got, fix) if outcome["of_all"] else None
+        )
+    return _Failure(
+        "events",
+        f"none, its process {last_words(process, log_file(directory, member))}",
+        "correct the generator",
+    )
+
+
+def _give_up(directory: Path, failed: dict[int, _Failure], finished: Sequence[int]) -> None:
+    """Does not wait for eight failures where two, or one that is no matter of one member, say
+    enough.
+    """
+    for member, failure in sorted(failed.items()):
+        seen = f"log in {log_file(directory, member)}"
+        if failure.of_all:
+            what, expected, got, fix = failure.of_all
+            raise InputError(what, expected, got, f"{fix}; {seen}")
+        if len(failed) > 1 and not finished:
+            others = ", ".join(str(m) for m in sorted(failed) if m != member)
+            raise InputError(
+                f"member {member}",
+                failure.expected,
+                failure.got,
+                f"{failure.fix}; {seen}; member {others} failed too, so no more were tried",
+            )
+
+
+def _compare(directory: Path, finished: Sequence[int]) -> None:
+    """Refuses members whose samplers are the same, or of which only some have weights."""
+    seen: dict[str, int] = {}
+    outcomes = {member: _outcome(directory, member) for member in sorted(finished)}
+    for member, outcome in outcomes.items():
+        other = seen.setdefault(outcome["fingerprint"], member)
+        if other != member:
+            raise same_events((other, member))
+    if len({outcome["weighted"] for outcome in outcomes.values()}) > 1:
+        raise mixed_weights()
+
+
+def _outcome(directory: Path, member: int) -> dict[str, Any]:
+    path = outcome_file(directory, member)
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _note(running: dict[int, Process], n_failed: int) -> str:
+    times = [
+        f"member {member}: {time.monotonic() - process.started:.0f} s"
+        for member, process in running.items()
+    ]
+    return ", ".join([*times, *([f"{n_failed} failed"] if n_failed else [])])

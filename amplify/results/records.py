@@ -1,0 +1,275 @@
+"""results.json, schema amplify/1: what a run found, in numbers."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amplify.errors import InputError
+from amplify.estimators.differential import holdout_for
+from amplify.results.verdicts import verdict
+from amplify.storage import whole
+from amplify.types import AveragingEstimate, DifferentialEstimate, Interval, Status
+
+SCHEMA = "amplify/1"
+
+
+def release() -> str:
+    """The version of amplify that is installed."""
+    try:
+        return version("amplify-hep")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def environment(
+    command: str, seed: int, settings: Mapping[str, Any], inputs: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """The head of a results.json: how to make it again."""
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "version": release(),
+        "seed": seed,
+        "settings": settings,
+        "inputs": inputs or [],
+        "warnings": [],
+    }
+
+
+def averaging_records(
+    estimate: AveragingEstimate,
+    labels: tuple[str, ...],
+    *,
+    members: int | None,
+    n_train: Any,
+    n_gen: int | None,
+    n_holdout: int | None = None,
+    level: float = 0.68,
+) -> list[dict[str, Any]]:
+    """One record per region. n_equiv is the quoted one: aware of the bias where the status is
+    biased, from the spread of the members elsewhere.
+    """
+    e = _as_numpy(estimate)
+    records = []
+    for r, label in enumerate(labels):
+        status = Status(int(e.status[r]))
+        quoted = e.n_equiv_bias_aware if status is Status.BIASED else e.n_equiv
+        record = {
+            "method": "averaging",
+            "region": label,
+            "summary": None,
+            "members": members,
+            "n_train": n_train,
+            "n_gen": n_gen,
+            "n_holdout": n_holdout,
+            "integral": float(e.integral[r]),
+            "sigma_stat": float(e.sigma_stat[r]),
+            "sigma_model": float(e.sigma_model.value[r]),
+            "sigma_model_interval": _ends(e.sigma_model, r),
+            "distance": None,
+            "n_equiv": float(quoted.value[r]),
+            "n_equiv_interval": _ends(quoted, r),
+            "n_equiv_precision": float(e.n_equiv.value[r]),
+            "n_equiv_at_n_gen": float(e.n_equiv_at_n_gen[r]),
+            "pull": float(e.pull[r]),
+            "bias": float(e.bias[r]),
+            "level": level,
+            "amplification": float(e.factor.value[r]),
+            "amplification_interval": _ends(e.factor, r),
+            "status": status.name.lower(),
+        }
+        record = finite(record)
+        records.append(record | {"verdict": verdict(record)})
+    return records
+
+
+def differential_records(
+    estimate: DifferentialEstimate,
+    labels: tuple[str, ...],
+    *,
+    summary: str,
+    n_train: Any,
+    n_gen: int | None,
+    n_holdout: int | None,
+    level: float,
+) -> list[dict[str, Any]]:
+    """One record per region; n_train, n_gen and n_holdout are numbers of the whole samples,
+    `*_region` those inside.
+    """
+    e = _as_numpy(estimate)
+    inside = np.broadcast_to(np.asarray(n_train, float), len(labels))
+    records = []
+    for r, label in enumerate(labels):
+        value = float(e.n_equiv.value[r])
+        known = value if np.isfinite(value) else float(e.n_equiv.low[r])
+        record = finite(
+            {
+                "method": "differential",
+                "region": label,
+                "summary": summary,
+                "members": None,
+                "n_train": float(inside.max()),
+                "n_gen": n_gen,
+                "n_holdout": n_holdout,
+                "n_train_region": float(inside[r]),
+                "n_gen_region": float(e.n_gen[r]),
+                "n_holdout_region": float(e.n_holdout[r]),
+                "integral": None,
+                "sigma_stat": None,
+                "sigma_model": None,
+                "distance": float(e.distance.value[r]),
+                "distance_interval": _ends(e.distance, r),
+                "n_equiv": value,
+                "n_equiv_interval": _ends(e.n_equiv, r),
+                "n_equiv_at_n_gen": float(e.n_equiv_at_n_gen[r]),
+                "n_holdout_for_30_percent": holdout_for(known) if known > 0 else None,
+                "pull": None,
+                "bias": None,
+                "level": level,
+                "amplification": float(e.factor.value[r]),
+                "amplification_interval": _ends(e.factor, r),
+                "status": Status(int(e.status[r])).name.lower(),
+            }
+        )
+        records.append(record | {"verdict": verdict(record)})
+    return records
+
+
+def finite(value: Any) -> Any:
+    """The same structure in types that JSON knows, infinities and nan as null."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return finite(value.tolist())
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def write_json(path: Path, results: dict[str, Any]) -> None:
+    """Writes results; the file appears only when it is complete."""
+    with whole(path) as part:
+        part.write_text(json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a results.json, or what - has on standard input.
+
+    Raises:
+        InputError: the file is missing, no JSON, or of another schema.
+    """
+    if str(path) != "-" and not path.is_file():
+        raise InputError(str(path), "a results.json", "no such file", "check the path")
+    try:
+        results = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(
+            str(path),
+            "a results.json",
+            f"no JSON ({error.__class__.__name__})",
+            "give the file that a run wrote",
+        ) from None
+    if (
+        not isinstance(results, dict)
+        or results.get("schema") != SCHEMA
+        or not isinstance(results.get("estimates"), list)
+    ):
+        raise InputError(
+            str(path),
+            f"schema {SCHEMA} with estimates",
+            "something else",
+            "give the file that a run wrote",
+        )
+    return results
+
+
+def answers_of(stored: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The fields of the answers that records were made from: those of one method, summary, level
+    and number of events belong together.
+    """
+    common = "method", "summary", "level", "members", "n_gen", "n_holdout"
+    for _, group in groupby(stored, key=lambda record: [record.get(name) for name in common]):
+        rows = list(group)
+        fields = {name: rows[0].get(name) for name in common if name != "method"}
+        fields["labels"] = tuple(row["region"] for row in rows)
+        if rows[0]["method"] == "differential":
+            fields["n_train"] = np.array([row["n_train_region"] for row in rows], float)
+            yield fields | {"estimate": _differential_estimate(rows)}
+        else:
+            yield fields | {"n_train": rows[0]["n_train"], "estimate": _averaging_estimate(rows)}
+
+
+def _averaging_estimate(rows: Sequence[Mapping[str, Any]]) -> AveragingEstimate:
+    biased = np.array([row["status"] == "biased" for row in rows])
+    quoted = _interval(rows, "n_equiv")
+    nothing = Interval(*(np.full(len(rows), np.nan) for _ in range(3)))
+    spread = Interval(*(np.where(biased, a, b) for a, b in zip(nothing, quoted, strict=True)))
+    aware = Interval(*(np.where(biased, b, a) for a, b in zip(nothing, quoted, strict=True)))
+    return AveragingEstimate(
+        integral=_column(rows, "integral"),
+        sigma_stat=_column(rows, "sigma_stat"),
+        sigma_model=_interval(rows, "sigma_model"),
+        n_equiv=spread._replace(value=_column(rows, "n_equiv_precision")),
+        n_equiv_at_n_gen=_column(rows, "n_equiv_at_n_gen"),
+        pull=_column(rows, "pull"),
+        bias=_column(rows, "bias"),
+        n_equiv_bias_aware=aware,
+        factor=_interval(rows, "amplification"),
+        status=_status(rows),
+    )
+
+
+def _differential_estimate(rows: Sequence[Mapping[str, Any]]) -> DifferentialEstimate:
+    return DifferentialEstimate(
+        distance=_interval(rows, "distance"),
+        n_equiv=_interval(rows, "n_equiv"),
+        n_equiv_at_n_gen=_column(rows, "n_equiv_at_n_gen"),
+        factor=_interval(rows, "amplification"),
+        n_gen=_column(rows, "n_gen_region"),
+        n_holdout=_column(rows, "n_holdout_region"),
+        status=_status(rows),
+    )
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """A null is nan."""
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
+
+
+def _interval(rows: Sequence[Mapping[str, Any]], name: str) -> Interval:
+    """A null at the upper end is infinity."""
+    ends = [row.get(f"{name}_interval") or (None, None) for row in rows]
+    low = np.array([np.nan if end[0] is None else end[0] for end in ends], float)
+    high = np.array([np.inf if end[1] is None else end[1] for end in ends], float)
+    return Interval(_column(rows, name), low, high)
+
+
+def _status(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    return np.array([Status[row["status"].upper()] for row in rows], np.int32)
+
+
+def _ends(interval: Interval, region: int) -> list[float]:
+    return [float(interval.low[region]), float(interval.high[region])]
+
+
+def _as_numpy(estimate: AveragingEstimate | DifferentialEstimate) -> Any:
+    """The same with NumPy's arrays."""
+    return type(estimate)(
+        *(
+            Interval(*map(np.asarray, part)) if isinstance(part, Interval) else np.asarray(part)
+            for part in estimate
+        )
+    )

@@ -1,0 +1,1 @@
+"""User files as samples: named columns of numbers in chunks, checked; nothing in a file is executed."""

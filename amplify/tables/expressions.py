@@ -1,0 +1,315 @@
+"""Expressions of columns, `sqrt(px**2 + py**2)` or `pt > 400 and abs(eta) < 2.5`, read as a tree of
+a fixed list of operations. Nothing is executed.
+
+The grammar is Python's, of numbers, columns, arithmetic, comparisons (chained ones too), and / or /
+not, and the functions of `FUNCTIONS`. Columns whose names are no identifiers stand in backticks: ``
+`pt [GeV]` > 400 ``; an element of a column with several values is `p4[0]`. There are no attributes,
+no other calls, no text, and nothing else that Python knows.
+"""
+
+import ast
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amplify.errors import InputError
+from amplify.text import listed
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "arctan2": np.arctan2,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+    "hypot": np.hypot,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "floor": np.floor,
+    "sign": np.sign,
+}
+_CONSTANTS = {"pi": np.pi, "inf": np.inf}
+_ARITHMETIC = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+    ast.Mod: np.mod,
+}
+_LOGIC = {
+    ast.And: np.logical_and,
+    ast.Or: np.logical_or,
+    ast.BitAnd: np.logical_and,
+    ast.BitOr: np.logical_or,
+}
+_COMPARISONS = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+_LONGEST = 2000  # characters; a formula that is longer was not written by hand
+
+Columns = Mapping[str, np.ndarray]
+
+
+class Expression(NamedTuple):
+    """A function of columns. `label` names it, `needs` the columns it is made of; a condition gives
+    booleans; a column as it is is `plain`.
+    """
+
+    label: str
+    needs: tuple[str, ...]
+    value: Callable[[Columns], Any]
+    condition: bool = False
+    plain: bool = False
+
+
+def column(name: str) -> Expression:
+    """The expression that is a column itself."""
+    return Expression(name, (name,), lambda columns: columns[name], plain=True)
+
+
+def parse(text: str, known: Sequence[str], what: str = "expression") -> Expression:
+    """Reads an expression of the known columns; a text that is the name of a column is that column.
+
+    >>> parse("2 * abs(x0) > 1", ["x0"]).value({"x0": np.array([-1.0, 0.2])})
+    array([ True, False])
+
+    Args:
+        text: the expression.
+        known: names of the columns.
+        what: how errors name the place, e.g. "cuts.yaml line 3".
+
+    Raises:
+        InputError: an unknown column, a function that is not on the list, or anything else that is
+            no arithmetic.
+    """
+    if text in known:
+        return column(text)
+    if len(text) > _LONGEST:
+        raise InputError(
+            what, f"at most {_LONGEST} characters", str(len(text)), "make a column of it"
+        )
+    quoted: dict[str, str] = {}
+    prefix = "_quoted"
+    while any(prefix in name for name in [*known, text]):
+        prefix += "_"
+
+    def stand_in(match: re.Match[str]) -> str:
+        name = f"{prefix}{len(quoted)}"
+        quoted[name] = match.group(1)
+        return f" {name} "
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on how to write Python
+            tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
+        reader = _Reader(known, quoted, what, text)
+        part, condition = reader.read(tree.body)
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
+        raise InputError(
+            what,
+            "an expression like sqrt(px**2 + py**2)",
+            f"'{_short(text)}' ({reason})",
+            "put names with spaces in `backticks`",
+        ) from None
+    if not reader.needs:
+        raise InputError(
+            what, "an expression of columns", f"'{_short(text)}'", f"use one of {listed(known)}"
+        )
+    return Expression(
+        text, tuple(dict.fromkeys(reader.needs)), lambda columns: _quiet(part, columns), condition
+    )
+
+
+def _quiet(part: Callable[[Columns], Any], columns: Columns) -> Any:
+    """In double precision. Values outside a function's domain become nan, which whoever reads
+    events finds and locates.
+    """
+    with np.errstate(all="ignore"):
+        return part({name: np.asarray(values, np.float64) for name, values in columns.items()})
+
+
+class _Reader:
+    """Turns a syntax tree into a function, node by node; what is not on its lists is refused."""
+
+    def __init__(self, known: Sequence[str], quoted: dict[str, str], what: str, text: str) -> None:
+        self.known = {unicodedata.normalize("NFKC", name): name for name in known} | {
+            name: name for name in known
+        }  # as Python reads names
+        self.quoted, self.what, self.text = quoted, what, text
+        self.needs: list[str] = []
+
+    def read(self, node: ast.AST) -> tuple[Callable[[Columns], Any], bool]:
+        """The function of a node, and whether it is a condition."""
+        match node:
+            case ast.Constant(value=bool() | str() | bytes() | complex() | None):
+                raise self.refused(node)
+            case ast.Constant(value=int() | float() as number):
+                return self.constant(float(number))
+            case ast.Name() | ast.Subscript():
+                return self.named(node)
+            case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
+                return self.applied(_ARITHMETIC[type(op)], [left, right]), False
+            case ast.BinOp(left, op, right) if type(op) in _LOGIC:
+                return self.conditions(_LOGIC[type(op)], [left, right]), True
+            case ast.BoolOp(op, values):
+                return self.conditions(_LOGIC[type(op)], values), True
+            case ast.UnaryOp(ast.USub(), operand):
+                return self.applied(np.negative, [operand]), False
+            case ast.UnaryOp(ast.UAdd(), operand):
+                return self.read(operand)
+            case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
+                return self.conditions(lambda value: ~value, [operand]), True
+            case ast.Compare(left, operations, rest) if all(
+                type(op) in _COMPARISONS for op in operations
+            ):
+                return self.compared(
+                    [left, *rest], [_COMPARISONS[type(op)] for op in operations]
+                ), True
+            case ast.Call(ast.Name(name), arguments, []) if name in FUNCTIONS and len(
+                arguments
+            ) == _arguments(name):
+                return self.applied(FUNCTIONS[name], arguments), False
+            case ast.Call(ast.Name(name)) if name in FUNCTIONS:
+                raise InputError(
+                    self.what,
+                    f"{name} of {_arguments(name)}",
+                    f"'{_short(self.text)}'",
+                    "correct the number of arguments",
+                )
+            case ast.Call(ast.Name(name)):
+                raise InputError(
+                    self.what,
+                    f"one of the functions {', '.join(FUNCTIONS)}",
+                    name,
+                    "nothing else can be called",
+                )
+        raise self.refused(node)
+
+    def constant(self, number: float) -> tuple[Callable[[Columns], Any], bool]:
+        """A number."""
+        return lambda columns: number, False
+
+    def named(self, node: ast.Name | ast.Subscript) -> tuple[Callable[[Columns], Any], bool]:
+        """A column, an element of one, or a constant."""
+        if isinstance(node, ast.Name):
+            name = self.quoted.get(node.id, node.id)
+        elif (
+            isinstance(node.value, ast.Name)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, int)
+        ):
+            name = f"{self.quoted.get(node.value.id, node.value.id)}[{node.slice.value}]"
+        else:
+            raise self.refused(node)
+        if name not in self.known:
+            if name in _CONSTANTS:
+                return self.constant(_CONSTANTS[name])
+            raise InputError(
+                self.what,
+                f"one of the columns {listed(list(self.known.values()))}",
+                name,
+                "correct the name",
+            )
+        column = self.known[name]
+        self.needs.append(column)
+        return lambda columns: columns[column], False
+
+    def applied(
+        self, function: Callable[..., Any], nodes: Sequence[ast.AST]
+    ) -> Callable[[Columns], Any]:
+        """A function of the values of nodes; conditions count as 0 and 1, so that (pt1 > 20) + (pt2
+        > 20) >= 2 counts.
+        """
+        parts = [_number(*self.read(node)) for node in nodes]
+        return lambda columns: function(*(part(columns) for part in parts))
+
+    def conditions(
+        self, function: Callable[..., Any], nodes: Sequence[ast.AST]
+    ) -> Callable[[Columns], Any]:
+        """A function of conditions; numbers are none: `pt and eta` is a slip."""
+        parts = []
+        for node in nodes:
+            part, condition = self.read(node)
+            if not condition:
+                got = ast.unparse(node) if not self.quoted else self.text
+                raise InputError(
+                    self.what,
+                    "conditions like pt > 400 on both sides of and, or, not",
+                    f"'{_short(got)}'",
+                    "compare it with a number",
+                )
+            parts.append(part)
+        if len(parts) == 1:
+            return lambda columns: function(parts[0](columns))
+
+        def both(columns: Columns) -> Any:
+            value = parts[0](columns)
+            for part in parts[1:]:
+                value = function(value, part(columns))
+            return value
+
+        return both
+
+    def compared(
+        self, nodes: Sequence[ast.AST], operations: Sequence[Callable[..., Any]]
+    ) -> Callable[[Columns], Any]:
+        """A chain such as 400 < pt < 600."""
+        parts = [_number(*self.read(node)) for node in nodes]
+
+        def chain(columns: Columns) -> Any:
+            values = [part(columns) for part in parts]
+            result = operations[0](values[0], values[1])
+            for operation, low, high in zip(operations[1:], values[1:], values[2:], strict=False):
+                result = result & operation(low, high)
+            return result
+
+        return chain
+
+    def refused(self, node: ast.AST) -> InputError:
+        """The error of a node that is on no list."""
+        kind = {"Attribute": "an attribute", "Lambda": "a lambda", "Call": "a call"}.get(
+            type(node).__name__, type(node).__name__.lower()
+        )
+        return InputError(
+            self.what,
+            "numbers, columns, + - * / **, comparisons, and, or, not, functions",
+            f"{kind} in '{_short(self.text)}'",
+            "nothing else is evaluated",
+        )
+
+
+def _number(part: Callable[[Columns], Any], condition: bool) -> Callable[[Columns], Any]:
+    return (lambda columns: np.asarray(part(columns), np.float64)) if condition else part
+
+
+def _arguments(name: str) -> int:
+    function = FUNCTIONS[name]
+    return function.nin if isinstance(function, np.ufunc) else 1
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

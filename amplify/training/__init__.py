@@ -1,0 +1,1 @@
+"""From a generator to trained members: one compiled scan, all devices."""

@@ -1,0 +1,242 @@
+"""KS distances against scipy, the calibrated distribution, and counts that stream and reduce
+(method.md references 1, 2 and 8).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import Mesh, PartitionSpec
+from scipy.special import kolmogi
+from scipy.stats import ks_1samp, ks_2samp, kstwobign, norm
+
+from amplify.estimators import kolmogorov as ks
+
+
+def test_reference_1_the_kolmogorov_distribution():
+    assert pytest.approx(0.8687312, abs=1e-7) == ks.K1 and kstwobign.mean() == pytest.approx(
+        ks.K1, abs=1e-5
+    )
+    assert kstwobign.moment(2) == pytest.approx(np.pi**2 / 12, abs=1e-5)
+    np.testing.assert_allclose(kolmogi([0.95, 0.5, 0.05]), [0.51961, 0.82757, 1.3581], atol=1e-5)
+
+
+def test_the_calibrated_distribution_without_drift_is_that_of_kolmogorov():
+    """2^20 bridges: the error of a quantile is sqrt(p (1 - p)) / f / 1024; four of them, at most
+    .004, and .0005 four times for the mean.
+    """
+    for level in (0.05, 0.16, 0.5, 0.84, 0.95):
+        quantile = kolmogi(1 - level)
+        density = (kstwobign.cdf(quantile + 1e-4) - kstwobign.cdf(quantile - 1e-4)) / 2e-4
+        assert (
+            abs(ks.calibrated_quantile(0.0, level) - quantile)
+            < 4 * np.sqrt(level * (1 - level)) / density / 1024 + 5e-4
+        )
+    assert ks.calibration().mean[0] == pytest.approx(ks.K1, abs=4 * 0.26 / 1024)
+
+
+@pytest.mark.parametrize(("n", "value"), [(10, 0.81964), (100, 0.852435), (1000, 0.863498)])
+def test_reference_2_finite_samples(n, value):
+    assert np.sqrt(n) * ks.mean_distance(n) == pytest.approx(value, abs=1e-5)
+    assert ks.mean_distance(1001) == pytest.approx(ks.mean_distance(1000), rel=6e-4)
+
+
+@pytest.mark.parametrize(("scale", "mean"), [(1, 1.46), (2, 2.39), (4, 4.325), (10, 10.25)])
+def test_reference_8_the_mean_of_the_calibrated_distribution(scale, mean):
+    table = ks.calibration()
+    assert np.interp(scale, table.L, table.mean - table.L) + scale == pytest.approx(mean, abs=0.01)
+
+
+def test_the_calibrated_distribution_by_a_simulation_of_its_own():
+    """Gaussians N(0, 1) and N(delta, 1), two samples of 4000 events, 500 times: S(L) with L = D
+    sqrt(n/2). Quantiles within 4 sigma (false alarm 2e-4).
+    """
+    rng = np.random.default_rng(0)
+    n, delta = 4000, 0.12
+    distance = norm.cdf(delta / 2) - norm.cdf(-delta / 2)
+    root = np.sqrt(n / 2)
+    s = np.array(
+        [
+            root * ks.ks_distance(rng.normal(delta, 1, n), rng.normal(0, 1, n)) + 1 / (6 * root)
+            for _ in range(500)
+        ]
+    )
+    for level in (0.16, 0.5, 0.84):
+        below = (s <= ks.calibrated_quantile(distance * root, level)).mean()
+        assert abs(below - level) < 4 * np.sqrt(level * (1 - level) / 500)
+
+
+def test_quantiles_continue_beyond_the_table():
+    edge = ks.calibration().L[-1]
+    inside, outside = (ks.calibrated_quantile(edge * f, 0.9) - edge * f for f in (0.999, 1.001))
+    assert inside == pytest.approx(outside, abs=1e-3)
+    assert ks.calibrated_quantile(1e6, 0.5) - 1e6 == pytest.approx(0.0, abs=0.02)
+
+
+def test_inversion_returns_the_distance():
+    value, low, high = ks.calibrated_distance(0.3, 1000, 0.9)
+    root = np.sqrt(1000)
+    observed = root * 0.3 + 1 / (6 * root)
+    assert high == pytest.approx(0.3 + 1.64485 / 2 / root)  # a difference at a single value
+    for end, level in ((value, 0.5), (low, 0.95)):
+        assert ks.calibrated_quantile(end * root, level) == pytest.approx(observed, abs=1e-6)
+    assert ks.calibrated_bound(0.3, 1000, 0.95) == pytest.approx(low)
+    value, low, high = ks.calibrated_distance(0.01, 1000, 0.9)
+    assert value == low == 0 and 0 < high < 0.06
+
+
+def _samples(seed, n, m, ties, dtype):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=n), rng.normal(0.1, 1.1, m)
+    if ties:
+        x, y = np.round(x, 1), np.round(y, 1)
+    return x.astype(dtype), y.astype(dtype)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "m"), [(1, 50), (1000, 1000), (731, 2010)])
+def test_two_samples_against_scipy(n, m, ties, dtype):
+    x, y = _samples(n, n, m, ties, dtype)
+    expected = ks_2samp(x, y, method="asymp").statistic
+    assert ks.ks_distance(x, y) == pytest.approx(expected, abs=1e-12)
+    assert ks.ks_distance(x, y, np.ones(n), np.full(m, 2.0)) == pytest.approx(expected, abs=1e-12)
+    if dtype is np.float32:
+        eager = ks.ks_distance(jnp.asarray(x), jnp.asarray(y))
+        np.testing.assert_allclose(eager, expected, atol=3e-7)
+        np.testing.assert_allclose(
+            jax.jit(ks.ks_distance)(jnp.asarray(x), jnp.asarray(y)), eager, atol=1e-7
+        )
+    grid = np.unique(y)
+    counted = ks.distance_between(ks.count_between(grid, x), ks.count_between(grid, y))
+    assert counted == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_sample_against_scipy():
+    x = np.random.default_rng(1).normal(size=500)
+    expected = ks_1samp(x, norm.cdf).statistic
+    assert ks.ks_distance_to(norm.cdf(x)) == pytest.approx(expected, abs=1e-12)
+    np.testing.assert_allclose(
+        jax.jit(ks.ks_distance_to)(jnp.asarray(norm.cdf(x), jnp.float32)), expected, atol=1e-6
+    )
+    assert ks.ks_distance_to(norm.cdf(x), np.full(500, 3.0)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_accelerator_gets_the_same(monkeypatch, weighted):
+    """The branch without NumPy inside, as a GPU or TPU would run it."""
+    rng = np.random.default_rng(8)
+    x, y = (jnp.asarray(np.round(rng.normal(size=n), 2), jnp.float32) for n in (700, 300))
+    weights = [jnp.asarray(rng.random(n), jnp.float32) if weighted else None for n in (700, 300)]
+    grid = jnp.unique(y)
+    expected = jax.jit(ks.ks_distance)(x, y, *weights), ks.count_between(grid, x, weights[0])
+    monkeypatch.setattr(ks, "_on_cpu", lambda: False)
+    jax.clear_caches()
+    np.testing.assert_allclose(jax.jit(ks.ks_distance)(x, y, *weights), expected[0], atol=1e-6)
+    for a, b in zip(jax.jit(ks.count_between)(grid, x, weights[0]), expected[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_vmap_equals_a_loop():
+    rng = np.random.default_rng(2)
+    x, y = (
+        jnp.asarray(rng.normal(size=(7, 300)), jnp.float32),
+        jnp.asarray(rng.normal(size=(7, 200)), jnp.float32),
+    )
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(ks.ks_distance))(x, y),
+        [ks.ks_distance(a, b) for a, b in zip(x, y, strict=True)],
+        atol=1e-7,
+    )
+    grid = jnp.linspace(-2, 2, 9)
+    counts = jax.vmap(partial(ks.count_between, grid))(x)
+    for k in range(7):
+        np.testing.assert_array_equal(
+            counts.up_to[k], ks.count_between(np.asarray(grid), np.asarray(x[k])).up_to
+        )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(-4, 4), min_size=1, max_size=40),
+    st.lists(st.integers(-4, 4), min_size=1, max_size=40),
+    st.integers(0, 1000),
+)
+def test_integer_weights_are_repeated_events(x, y, seed):
+    rng = np.random.default_rng(seed)
+    w = rng.integers(1, 4, len(x))
+    x, y = np.array(x, float), np.array(y, float)
+    repeated = np.repeat(x, w)
+    assert ks.ks_distance(x, y, w.astype(float)) == pytest.approx(
+        ks_2samp(repeated, y, method="exact").statistic, abs=1e-12
+    )
+    grid = np.unique(y)
+    weighted, plain = ks.count_between(grid, x, w.astype(float)), ks.count_between(grid, repeated)
+    np.testing.assert_allclose(weighted.up_to, plain.up_to)
+    np.testing.assert_allclose(weighted.below, plain.below)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.booleans())
+def test_chunks_add_up_exactly_in_any_order(seed, parts, weighted):
+    rng = np.random.default_rng(seed)
+    t = np.round(rng.normal(size=200), 2)
+    w = rng.integers(1, 5, 200).astype(float) if weighted else None
+    grid = np.unique(np.round(rng.normal(size=30), 2))
+    whole = ks.count_between(grid, t, w)
+    pieces = [
+        ks.count_between(grid, t[rows], None if w is None else w[rows])
+        for rows in np.array_split(rng.permutation(200), parts)
+    ]
+    total = pieces[0]
+    for piece in pieces[1:]:
+        total = total.plus(piece)
+    for a, b in zip(whole, total, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_devices_reduce_by_a_sum():
+    assert jax.device_count() == 2
+    mesh = Mesh(np.asarray(jax.devices()), ("event",))
+    t = jnp.asarray(np.random.default_rng(3).normal(size=4096), jnp.float32)
+    grid = jnp.linspace(-3, 3, 101)
+
+    @jax.jit
+    @partial(
+        jax.shard_map,
+        mesh=mesh,
+        in_specs=PartitionSpec("event"),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    def reduced(t):
+        return jax.lax.psum(ks.count_between(grid, t), "event")
+
+    for a, b in zip(reduced(t), ks.count_between(np.asarray(grid), np.asarray(t)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_null_experiments_follow_the_known_distribution():
+    """Two thousand, 100 against 300 events: mean and three quantiles of scipy's two-sample distance
+    of normal numbers, 4 sigma of both (false alarm 5e-4).
+    """
+    found = ks.null_distances(100, 300, 2000, seed=1)
+    rng = np.random.default_rng(4)
+    expected = np.array(
+        [
+            ks_2samp(rng.normal(size=100), rng.normal(size=300), method="asymp").statistic
+            for _ in range(2000)
+        ]
+    )
+    assert abs(found.mean() - expected.mean()) < 4 * np.sqrt(2 / 2000) * expected.std()
+    for level in (0.16, 0.5, 0.84):
+        assert (
+            abs((found <= np.quantile(expected, level)).mean() - level)
+            < 4 * np.sqrt(2 * level * (1 - level) / 2000) + 0.01
+        )  # steps of 1 / 300
+    np.testing.assert_array_equal(found, ks.null_distances(100, 300, 2000, seed=1))
+    assert len(ks.null_distances(5, 7, 3)) == 3 and (ks.null_distances(1, 1, 10) == 1).all()

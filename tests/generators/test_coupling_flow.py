@@ -1,0 +1,192 @@
+"""Spline and coupling flow: distrax, autodiff Jacobians and numerical integrals as references."""
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amplify.errors import InputError
+from amplify.generators import spline
+from amplify.generators.coupling_flow import BOUND, FlowConfig, coordinates, coupling_flow
+from amplify.generators.symmetrised import symmetrised
+
+
+def _random_flow(dim, *, bounded=None, periodic=None, size=0.2, seed=0, **config):
+    """A flow whose parameters are far from the identity."""
+    x = jax.random.normal(jax.random.key(seed), (200, dim))
+    flow = coupling_flow(coordinates(x, bounded=bounded, periodic=periodic), FlowConfig(**config))
+    params = flow.init(jax.random.key(seed + 1))
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed + 2), len(leaves))
+    params = tree.unflatten(
+        [
+            leaf + size * jax.random.normal(k, leaf.shape)
+            for leaf, k in zip(leaves, keys, strict=True)
+        ]
+    )
+    return flow, params
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 12))
+def test_spline_is_the_one_of_distrax(seed, bins):
+    with jax.enable_x64(True):
+        key_raw, key_x = jax.random.split(jax.random.key(seed))
+        raw = 2 * jax.random.normal(key_raw, (3 * bins + 1, 50))
+        x = jax.random.uniform(key_x, (50,), minval=-1.5 * BOUND, maxval=1.5 * BOUND)
+        reference = distrax.RationalQuadraticSpline(
+            raw.T, -BOUND, BOUND, min_bin_size=2 * BOUND * 1e-3, min_knot_slope=1e-3
+        )
+        shape = spline.spline(raw, BOUND)
+        y, log_slope = spline.forward(shape, x)
+        expected, expected_log_slope = reference.forward_and_log_det(x)
+        np.testing.assert_allclose(y, expected, atol=1e-10)
+        np.testing.assert_allclose(log_slope, expected_log_slope, atol=1e-10)
+        np.testing.assert_allclose(spline.inverse(shape, y), x, atol=1e-7)
+
+
+def test_spline_gradients_are_those_of_distrax(x64):
+    raw, x = (
+        jax.random.normal(jax.random.key(0), (25, 400)),
+        jax.random.uniform(jax.random.key(1), (400,), minval=-7, maxval=7),
+    )
+
+    def ours(raw, x):
+        y, log_slope = spline.forward(spline.spline(raw, BOUND), x)
+        return (jnp.cos(y) + log_slope).sum()
+
+    def theirs(raw, x):
+        y, log_slope = distrax.RationalQuadraticSpline(
+            raw.T, -BOUND, BOUND, min_bin_size=1e-2, min_knot_slope=1e-3
+        ).forward_and_log_det(x)
+        return (jnp.cos(y) + log_slope).sum()
+
+    for a, b in zip(jax.grad(ours, (0, 1))(raw, x), jax.grad(theirs, (0, 1))(raw, x), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+FLOWS = [
+    (1, {}, {}),
+    (1, {}, {0: (0.0, 1.0)}),
+    (2, {}, {}),
+    (3, {0: (-1.0, 1.0)}, {}),
+    (5, {1: (-3.0, 2.0)}, {2: (0.0, 6.0), 4: (-3.0, 3.0)}),
+    (24, {3: (0.0, 1.0)}, {7: (-1.0, 1.0)}),
+]
+
+
+@pytest.mark.parametrize(("dim", "bounded", "periodic"), FLOWS)
+def test_log_prob_is_the_jacobian_of_sample(x64, dim, bounded, periodic):
+    flow, params = _random_flow(
+        dim, bounded=bounded, periodic=periodic, layers=5, hidden=(16,), size=0.1
+    )
+    latent = jax.random.uniform(jax.random.key(9), (20, dim), minval=0.02, maxval=0.98)
+    x = flow.sample(params, latent)
+    jacobian = jax.vmap(jax.jacfwd(lambda u: flow.sample(params, u[None])[0]))(latent)
+    np.testing.assert_allclose(flow.log_prob(params, x), -np.linalg.slogdet(jacobian)[1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("dim", "bounded", "periodic"), FLOWS)
+def test_bounded_and_periodic_samples_stay_inside(dim, bounded, periodic):
+    flow, params = _random_flow(dim, bounded=bounded, periodic=periodic)
+    x = np.asarray(flow.sample(params, jax.random.uniform(jax.random.key(3), (5000, dim))))
+    assert np.isfinite(x).all()
+    for column, (low, high) in (bounded | periodic).items():
+        assert low - 1e-5 <= x[:, column].min() and x[:, column].max() <= high + 1e-5
+        assert x[:, column].max() - x[:, column].min() > 0.5 * (high - low)
+
+
+def test_density_is_normalised_and_closes_on_the_circle(x64):
+    flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.1)
+    a, b = (np.arange(800) + 0.5) / 800, -np.pi + 2 * np.pi * (np.arange(800) + 0.5) / 800
+    grid = jnp.asarray(np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2))
+    density = np.exp(flow.log_prob(params, grid))
+    assert density.max() / density.min() > 1.5
+    np.testing.assert_allclose(density.mean() * 2 * np.pi, 1, rtol=1e-3)
+    left, right = (
+        jnp.stack([jnp.asarray(a), jnp.full(800, edge)], axis=1)
+        for edge in (-np.pi + 1e-9, np.pi - 1e-9)
+    )
+    np.testing.assert_allclose(flow.log_prob(params, left), flow.log_prob(params, right), atol=1e-5)
+
+
+def test_every_dimension_reaches_every_other(x64):
+    """After enough layers each coordinate of a sample depends on each latent; a split that never
+    mixes two of them fails.
+    """
+    flow, params = _random_flow(17, layers=10, hidden=(16,), size=0.3)
+    jacobian = jax.jacfwd(lambda u: flow.sample(params, u[None])[0])(
+        jax.random.uniform(jax.random.key(4), (17,))
+    )
+    assert (np.abs(jacobian) > 0).all()
+
+
+def test_float32_agrees_with_double(x64):
+    flow, params = _random_flow(4, size=0.1)
+    u = jax.random.uniform(jax.random.key(5), (500, 4), minval=0.01, maxval=0.99)
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
+    np.testing.assert_allclose(
+        flow.sample(single, u.astype(jnp.float32)), flow.sample(params, u), atol=2e-3
+    )
+
+
+def test_jit_vmap_and_seed(x64):
+    flow, params = _random_flow(3)
+    x = jax.random.normal(jax.random.key(6), (50, 3))
+    eager = flow.log_prob(params, x)
+    np.testing.assert_allclose(jax.jit(flow.log_prob)(params, x), eager, atol=1e-10)
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
+    vmapped = jax.vmap(flow.log_prob, (0, None))(stacked, x)
+    np.testing.assert_allclose(vmapped[0], eager, atol=1e-10)
+    for a, b in zip(
+        jax.tree.leaves(flow.init(jax.random.key(1))),
+        jax.tree.leaves(flow.init(jax.random.key(1))),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_loss_honours_weights_and_dropout():
+    flow, params = _random_flow(2, dropout=0.5)
+    x = jax.random.normal(jax.random.key(0), (64, 2))
+    key, ones = jax.random.key(1), jnp.ones(64)
+    no_dropout = coupling_flow(
+        coordinates(jax.random.normal(jax.random.key(0), (200, 2))), FlowConfig(dropout=0.0)
+    )
+    doubled = no_dropout.loss(params, key, jnp.concatenate([x, x[:32]]), jnp.ones(96))
+    weighted = no_dropout.loss(params, key, x, ones.at[:32].set(2.0))
+    np.testing.assert_allclose(doubled, weighted, rtol=1e-5)
+    assert flow.loss(params, key, x, ones) != flow.loss(params, jax.random.key(2), x, ones)
+    np.testing.assert_allclose(
+        flow.log_prob(params, x), no_dropout.log_prob(params, x), rtol=1e-5
+    )  # none outside training
+
+
+def test_symmetrised_loss_is_the_mean_over_both_halves():
+    """Over 200 keys the loss averages to that of both halves; five standard deviations of the mean
+    allowed.
+    """
+    flow, params = _random_flow(2)
+    mirror = symmetrised(flow, lambda x: -x)
+    x, w = jax.random.normal(jax.random.key(0), (500, 2)), jnp.ones(500)
+    losses = np.asarray(
+        jax.vmap(lambda k: mirror.loss(params, k, x, w))(jax.random.split(jax.random.key(1), 200))
+    )
+    key = jax.random.key(2)
+    both = float(flow.loss(params, key, x, w) + flow.loss(params, key, -x, w)) / 2
+    assert losses.std() > 0 and abs(losses.mean() - both) < 5 * losses.std() / np.sqrt(200)
+    assert mirror.sample is flow.sample
+
+
+@pytest.mark.parametrize("settings", [{"bounded": {2: (0.0, 1.0)}}, {"periodic": {0: (1.0, 0.0)}}])
+def test_bad_dimensions(settings):
+    with pytest.raises(InputError, match="dimension"):
+        coordinates(jnp.ones((5, 2)), **settings)
+
+
+def test_constant_column_is_refused():
+    with pytest.raises(InputError, match="width"):
+        coordinates(jnp.ones((5, 2)))
