@@ -1,25 +1,50 @@
 """How many true events is a generated sample worth? The public names, in the order of the pipeline.
 
-Names are imported when they are first used, so that the command line answers without loading JAX.
+Names and rooms are imported when they are first used, so that the command line answers without
+loading JAX.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from amplify import (
+        analysis,
+        estimators,
+        external,
+        generators,
+        nets,
+        plots,
+        regions,
+        report,
+        results,
+        sampling,
+        summaries,
+        tables,
+        training,
+        truth,
+        ttbar,
+    )
+    from amplify.analysis.averaging import averaging
+    from amplify.analysis.differential import differential
     from amplify.errors import AmplifyError
-    from amplify.estimators.averaging import averaging_amplification, pooled_amplification
+    from amplify.estimators.averaging import averaging_amplification
     from amplify.estimators.differential import differential_amplification
     from amplify.estimators.learned import learned_amplification
+    from amplify.estimators.pooled import pooled_amplification
     from amplify.external.members import external_members
-    from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+    from amplify.generators.coordinates import Coordinates, coordinates
+    from amplify.generators.coupling_flow import FlowConfig, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
     from amplify.regions import Regions, count, fractions
-    from amplify.sampling import member_integrals, sample_integrals, sample_members
+    from amplify.results.result import Answer, Result
+    from amplify.integrals import member_integrals, sample_integrals
+    from amplify.sampling import sample_members
     from amplify.summaries import exact_ratio
     from amplify.summaries.default import learned_ratio
     from amplify.training.ensemble import fit_ensemble
     from amplify.training.fit import FitConfig, fit
+    from amplify.training.trained import Ensemble, Fitted, sample
     from amplify.types import (
         AveragingEstimate,
         DifferentialEstimate,
@@ -30,72 +55,117 @@ if TYPE_CHECKING:
         Status,
     )
 
+# where each public name lives, in the order of the pipeline
 _HOMES = {
     "Generator": "types",
     "fitted_gaussian": "generators.fitted_gaussian",
-    "coordinates": "generators.coupling_flow",
+    "Coordinates": "generators.coordinates",
+    "coordinates": "generators.coordinates",
     "FlowConfig": "generators.coupling_flow",
     "coupling_flow": "generators.coupling_flow",
-    "FitConfig": "members.fit",
-    "fit": "members.fit",
-    "fit_ensemble": "members.ensemble",
-    "external_members": "members.external",
+    "FitConfig": "training.fit",
+    "fit": "training.fit",
+    "fit_ensemble": "training.ensemble",
+    "Fitted": "training.trained",
+    "Ensemble": "training.trained",
+    "external_members": "external.members",
     "Samples": "types",
+    "sample": "training.trained",
     "sample_members": "sampling",
-    "member_integrals": "sampling",
-    "sample_integrals": "sampling",
+    "member_integrals": "integrals",
+    "sample_integrals": "integrals",
     "Regions": "regions",
     "count": "regions",
     "fractions": "regions",
-    "Holdout": "types",
-    "averaging_amplification": "estimators.averaging",
-    "pooled_amplification": "estimators.averaging",
-    "AveragingEstimate": "types",
     "Events": "types",
+    "Holdout": "types",
     "exact_ratio": "summaries",
     "learned_ratio": "summaries.default",
+    "averaging_amplification": "estimators.averaging",
+    "pooled_amplification": "estimators.pooled",
     "differential_amplification": "estimators.differential",
     "learned_amplification": "estimators.learned",
+    "AveragingEstimate": "types",
     "DifferentialEstimate": "types",
     "Status": "types",
+    "averaging": "analysis.averaging",
+    "differential": "analysis.differential",
+    "Answer": "results.result",
+    "Result": "results.result",
     "AmplifyError": "errors",
 }
+_ROOMS = (
+    "truth ttbar tables nets generators sampling training external regions integrals summaries estimators "
+    "results analysis plots report"
+).split()
+
 __all__ = [
     "AmplifyError",
+    "Answer",
     "AveragingEstimate",
+    "Coordinates",
     "DifferentialEstimate",
+    "Ensemble",
     "Events",
     "FitConfig",
+    "Fitted",
     "FlowConfig",
     "Generator",
     "Holdout",
     "Regions",
+    "Result",
     "Samples",
     "Status",
+    "__version__",
+    "analysis",
+    "averaging",
     "averaging_amplification",
     "coordinates",
     "count",
     "coupling_flow",
+    "differential",
     "differential_amplification",
+    "estimators",
     "exact_ratio",
+    "external",
     "external_members",
     "fit",
     "fit_ensemble",
     "fitted_gaussian",
     "fractions",
+    "generators",
     "learned_amplification",
     "learned_ratio",
     "member_integrals",
+    "nets",
+    "plots",
     "pooled_amplification",
+    "regions",
+    "report",
+    "results",
+    "sample",
     "sample_integrals",
     "sample_members",
+    "sampling",
+    "summaries",
+    "tables",
+    "training",
+    "truth",
+    "ttbar",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _HOMES:
+        value = getattr(import_module(f"amplify.{_HOMES[name]}"), name)
+    elif name in _ROOMS:
+        value = import_module(f"amplify.{name}")
+    elif name == "__version__":
+        value = import_module("amplify.version").release()
+    else:
         raise AttributeError(f"module 'amplify' has no attribute '{name}'")
-    return getattr(import_module(f"amplify.{_HOMES[name]}"), name)
+    globals()[name] = value  # asked for once
+    return value
 
 
 def __dir__() -> list[str]:

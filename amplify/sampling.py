@@ -1,37 +1,22 @@
 """From trained members to generated events: Monte Carlo, or scrambled Sobol latents that all
 members share.
 
-Integrals over regions need no stored sample. `member_integrals` draws, counts and forgets chunk by
-chunk, so n_gen may exceed memory.
+Events come in blocks, so that whoever counts them need not store them.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy.stats import qmc
 
 from amplify.errors import InputError
-from amplify.regions import Regions, count, fractions
 from amplify.types import Generator, Params, Samples
 
 _CHUNK = 1 << 15  # events generated at once: the activations of a small flow stay in the cache
-
-
-class Integrals(NamedTuple):
-    """Fraction of each member's generated events in each region [member, region].
-
-    `n_gen` is None where Sobol latents leave no noise to subtract, and [member, region] where
-    events have weights.
-    """
-
-    integral: np.ndarray
-    n_gen: int | np.ndarray | None
 
 
 def sample_members(
@@ -51,75 +36,14 @@ def sample_members(
     Raises:
         InputError: n below one, or no power of two with Sobol latents.
     """
-    _check(n, sobol)
+    check_size(n, sobol)
     blocks: list[list[np.ndarray]] = [[] for _ in range(jax.tree.leaves(params)[0].shape[0])]
-    for member, x in _generated(key, generator, params, n, sobol):
+    for member, x in generated_blocks(key, generator, params, n, sobol):
         blocks[member].append(x)
     return Samples(jnp.asarray(np.stack([np.concatenate(b) for b in blocks])))
 
 
-def member_integrals(
-    key: PRNGKeyArray,
-    generator: Generator,
-    params: Params,
-    regions: Regions,
-    n: int,
-    *,
-    sobol: bool = False,
-    transform: Callable[[np.ndarray], np.ndarray] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Integrals:
-    """Fractions of n generated events of every member in every region, without keeping the events.
-
-    Args:
-        key: the same key gives the same events, those of `sample_members`.
-        generator: whose params they are.
-        params: of the members [member, ...], `Ensemble.params`.
-        regions: where events are counted.
-        n: events per member.
-        transform: from network coordinates to what the regions look at, e.g. observables; on the
-            host.
-        sobol: as in `sample_members`.
-        progress: called with (events done, events in all).
-    """
-    _check(n, sobol)
-    members = jax.tree.leaves(params)[0].shape[0]
-    counts = np.zeros((members, len(regions.labels)), np.int64)
-    blocks = [0] * members
-    for member, x in _generated(key, generator, params, n, sobol):
-        counts[member] += np.asarray(
-            regions.contains(x if transform is None else transform(x))
-        ).sum(axis=0)
-        blocks[member] += len(x)
-        if progress is not None:
-            progress(sum(blocks), members * n)
-    return Integrals(counts / n, None if sobol else n)
-
-
-def sample_integrals(samples: Samples, regions: Regions) -> Integrals:
-    """Fractions of events that are there already, for `averaging_amplification`.
-
-    Args:
-        samples: x [member, event, dim], and weights [member, event] or None, e.g. of
-            `external_members`.
-        regions: of the events.
-    """
-    weights = (
-        [None] * len(samples.x)
-        if samples.weight is None
-        else [np.asarray(w) for w in samples.weight]
-    )
-    found = [
-        fractions(count(regions, np.asarray(x), w)) for x, w in zip(samples.x, weights, strict=True)
-    ]
-    integral = np.stack([f.integral for f in found])
-    return Integrals(
-        integral,
-        samples.x.shape[1] if samples.weight is None else np.stack([f.n_effective for f in found]),
-    )
-
-
-def _check(n: int, sobol: bool) -> None:
+def check_size(n: int, sobol: bool) -> None:
     if n < 1:
         raise InputError("n", "at least 1 event", str(n), "ask for some events")
     if sobol and n & (n - 1):
@@ -130,6 +54,8 @@ def _check(n: int, sobol: bool) -> None:
 
 def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:
     """N points of the scrambled Sobol sequence in the open unit cube, float32."""
+    from scipy.stats import qmc  # which takes half a second to import
+
     points = qmc.Sobol(dim, scramble=True, rng=seed).random(n)
     return np.clip(points, 2.0**-33, 1 - 2.0**-24).astype(np.float32)
 
@@ -139,7 +65,7 @@ def uniform_latents(key: PRNGKeyArray, n: int, dim: int) -> Float[Array, "n dim"
     return jax.random.uniform(key, (n, dim)) + 2.0**-24
 
 
-def _generated(
+def generated_blocks(
     key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the

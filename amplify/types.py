@@ -2,12 +2,16 @@
 and shard_map.
 """
 
+from __future__ import annotations  # the types of JAX are named, JAX is not imported
+
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 Params = Any  # a pytree of arrays
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import ndtr
 
 from amplify.devices import use_all_cores
-from amplify.estimators import kolmogorov
+from amplify.estimators import calibrated
 
 L = np.concatenate([np.arange(0, 3, 0.125), np.arange(3, 8, 0.5), np.geomspace(8, 128, 13)])
 LEVELS = ndtr(
@@ -29,7 +29,7 @@ LEVELS = ndtr(
 
 
 def main(
-    trials: int = 1 << 20, points: int = 512, seed: int = 0, out: Path = kolmogorov.TABLE
+    trials: int = 1 << 20, points: int = 512, seed: int = 0, out: Path = calibrated.TABLE
 ) -> None:
     """Simulates and writes the table.
 

@@ -24,11 +24,12 @@ from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import K1, ks_distance_to
 from amplify.estimators.learned import learned_amplification
-from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+from amplify.generators.coupling_flow import coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
 from amplify.progress import progress_bar
-from amplify.sampling import member_integrals, sample_members, uniform_latents
-from amplify.summaries import in_blocks
+from amplify.integrals import member_integrals
+from amplify.sampling import sample_members, uniform_latents
+from amplify.namespace import in_blocks
 from amplify.summaries.default import learned_ratio
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
@@ -133,7 +134,7 @@ def _gaussian(config: Config) -> dict[str, Any]:
     """
     n, key = config.gaussian_n_train, jax.random.key(config.seed)
     generator, truth = fitted_gaussian(), gaussian.Gaussian()
-    x = jax.vmap(lambda k: gaussian.sample(k, truth, n))(
+    x = jax.vmap(lambda k: gaussian.sample(k, truth, n=n))(
         jax.random.split(jax.random.fold_in(key, 0), config.gaussian_fits)
     )
     params = jax.vmap(maximum_likelihood)(x)
@@ -142,7 +143,7 @@ def _gaussian(config: Config) -> dict[str, Any]:
             gaussian.Gaussian(params.mean[:, 0], jnp.exp(params.log_width[:, 0])), truth
         )[0]
     )
-    true = np.asarray(gaussian.sample(jax.random.fold_in(key, 1), truth, config.n_true))
+    true = np.asarray(gaussian.sample(jax.random.fold_in(key, 1), truth, n=config.n_true))
     sizes = _sizes(config.n_gen)
     generated, fresh, limits, chosen = [], [], [], int(np.argsort(distance)[len(distance) // 2])
     curves: dict[str, Any] = {}
@@ -160,7 +161,7 @@ def _gaussian(config: Config) -> dict[str, Any]:
         t_gen = ratio(x_gen)
         learn = learned_ratio(in_blocks(jax.jit(partial(generator.log_prob, one))))  # pyright: ignore[reportArgumentType]
         holdout = np.asarray(
-            gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, max(config.learned_holdout))
+            gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, n=max(config.learned_holdout))
         )
         found = [
             learned_amplification(
@@ -170,7 +171,7 @@ def _gaussian(config: Config) -> dict[str, Any]:
         ]
         limits.append([float(e.factor.high[0]) for e in found])
         t_fresh = ratio(
-            np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, config.n_gen))
+            np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, n=config.n_gen))
         )
         generated.append(_approach(t_gen, t_true, sizes))
         fresh.append(_approach(t_fresh, t_true, sizes))
@@ -210,7 +211,7 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
     key_data, key_rows, key_fit, key_gen, key_true, key_holdout, key_sobol = jax.random.split(
         key, 7
     )
-    x = jax.vmap(lambda k: ring.sample(k, truth, n_train))(
+    x = jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(
         jax.random.split(key_data, config.sets)
     ).reshape(-1, dim)
     rows = []
@@ -220,7 +221,7 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
             for m, how in ((1, "none"), (config.bootstrap_members, "bootstrap"))
         ]
     rows, label = jnp.concatenate(rows), f"ring d={dim} n_train={n_train}"
-    generator = coupling_flow(coordinates(x[:n_train]), FlowConfig())
+    generator = coupling_flow(x[:n_train])
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
         training = FitConfig(steps, config.batch, config.learning_rate)
         params = fit_members(
@@ -239,9 +240,9 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
     integrals = integrals.reshape(config.sets, 1 + config.bootstrap_members, config.shells)
     own = jax.tree.map(lambda leaf: leaf[:: 1 + config.bootstrap_members], params)
     generated = np.asarray(sample_members(key_gen, generator, own, config.n_gen).x)
-    true = np.asarray(ring.sample(key_true, truth, config.n_true))
+    true = np.asarray(ring.sample(key_true, truth, n=config.n_true))
     holdouts = [
-        np.asarray(ring.sample(k, truth, config.n_holdout))
+        np.asarray(ring.sample(k, truth, n=config.n_holdout))
         for k in jax.random.split(key_holdout, config.sets)
     ]
     found: dict[str, list[np.ndarray]] = {}

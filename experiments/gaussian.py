@@ -61,7 +61,7 @@ def main(
     squared = np.empty((config.experiments, len(config.n_gen), config.bins))
     true_squared = np.empty_like(squared)
     for e in range(config.experiments):
-        x = gaussian.sample(jax.random.fold_in(key_data, e), gaussian.Gaussian(), config.n_train)
+        x = gaussian.sample(jax.random.fold_in(key_data, e), gaussian.Gaussian(), n=config.n_train)
         params = maximum_likelihood(x)
         u = uniform_latents(jax.random.fold_in(key_sample, e), max(config.n_gen), 1)
         inside = np.asarray(regions.contains(np.asarray(generator.sample(params, u)))).cumsum(
@@ -69,7 +69,7 @@ def main(
         )
         fresh = np.asarray(
             gaussian.sample(
-                jax.random.fold_in(key_sample, 10**6 + e), gaussian.Gaussian(), max(config.n_gen)
+                jax.random.fold_in(key_sample, 10**6 + e), gaussian.Gaussian(), n=max(config.n_gen)
             )
         )
         inside_true = np.asarray(regions.contains(fresh)).cumsum(axis=0, dtype=np.int32)

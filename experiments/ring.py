@@ -17,9 +17,9 @@ import numpy as np
 
 from amplify import regions as rg
 from amplify.devices import use_all_cores
-from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+from amplify.generators.coupling_flow import coupling_flow
 from amplify.progress import progress_bar
-from amplify.sampling import member_integrals
+from amplify.integrals import member_integrals
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
@@ -158,7 +158,7 @@ def _train(
     key_data, key_rows, key_fit, key_sample = jax.random.split(
         jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train), 4
     )
-    x = jax.vmap(lambda key: ring.sample(key, truth, n_train))(
+    x = jax.vmap(lambda key: ring.sample(key, truth, n=n_train))(
         jax.random.split(key_data, config.sets)
     ).reshape(-1, truth.dim)
     rows = []
@@ -171,7 +171,7 @@ def _train(
                 s * n_train + ensemble_rows(key, n_train, members=members, resample=resample)
             )
     rows = jnp.concatenate(rows)
-    generator = coupling_flow(coordinates(x[:n_train]), FlowConfig())
+    generator = coupling_flow(x[:n_train])
     label = f"ring d={truth.dim} n_train={n_train}"
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
         ensemble = fit_members(

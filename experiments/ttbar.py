@@ -21,8 +21,10 @@ import numpy as np
 
 from amplify.devices import use_all_cores
 from amplify.errors import InputError
-from amplify.generators.charts import Chart, Cuts, helicity_chart, jet_chart
-from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+from amplify.generators.charts import Chart, helicity_chart, jet_chart
+from amplify.generators.coordinates import coordinates
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
+from amplify.generators.cut_base import Cuts
 from amplify.generators.flow_matching import Solver
 from amplify.generators.particles import particle_flow
 from amplify.generators.symmetrised import symmetrised
@@ -33,7 +35,7 @@ from amplify.progress import progress_bar
 from amplify.sampling import sample_members
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
-from amplify.ttbar import kinematics
+from amplify.ttbar import helicity, kinematics
 from amplify.ttbar.event_files import open_events
 from amplify.ttbar.partons import TtbarSettings, simulate
 from amplify.types import Generator
@@ -272,7 +274,7 @@ def _generated(
     bootstrap samples of the first, with times and sizes.
     """
     chart = helicity_chart() if model.chart == "helicity" else jet_chart()
-    encode = kinematics.to_helicity if model.network == "spline" else chart.from_momenta
+    encode = helicity.to_helicity if model.network == "spline" else chart.from_momenta
     x = np.concatenate([encode(events.astype(np.float64)) for events in sets]).astype(np.float32)
     key = jax.random.fold_in(jax.random.key(config.seed), sum(name.encode()))
     key_rows, key_fit, key_sample = jax.random.split(key, 3)
@@ -350,7 +352,7 @@ def _train_group(
         "train_seconds": np.asarray((trained - started) / len(rows)),
         "sample_seconds": np.asarray((done - trained) / len(rows)),
         "parameters": np.asarray(parameters),
-        "loss": np.asarray(ensemble.loss[:, -100:]).mean(),
+        "loss": np.asarray(ensemble.losses[:, -100:]).mean(),
     }
 
 
@@ -359,13 +361,13 @@ def generator_for(config: Config, model: Model, chart: Chart, x: Any) -> Generat
     coordinates.
     """
     if model.network == "spline":
-        bounded = {i: (-1.0, 1.0) for i in kinematics.COSINES}
-        periodic = {i: (-np.pi, np.pi) for i in kinematics.AZIMUTHS}
+        bounded = {i: (-1.0, 1.0) for i in helicity.COSINES}
+        periodic = {i: (-np.pi, np.pi) for i in helicity.AZIMUTHS}
         flow = coupling_flow(
             coordinates(x, bounded=bounded, periodic=periodic),
             FlowConfig(model.layers, (model.width, model.width), 6, 0.1),
         )
-        return symmetrised(flow, kinematics.rotate_beams)
+        return symmetrised(flow, helicity.rotate_beams)
     transformer = TransformerConfig(model.width, model.layers, model.heads)
     settings = (("attention_ratio", 1), ("mlp_ratio", 2))
     net = {
@@ -381,7 +383,7 @@ def generator_for(config: Config, model: Model, chart: Chart, x: Any) -> Generat
         "lloca": lambda: ParticleLLoCa(chart.outputs, LLoCaConfig(transformer._replace(vectors=2))),
     }[model.network]()
     flow = particle_flow(x, chart, net, Solver(config.solver_steps, block=config.block))
-    return symmetrised(flow, kinematics.rotate_beams) if model.chart == "helicity" else flow
+    return symmetrised(flow, helicity.rotate_beams) if model.chart == "helicity" else flow
 
 
 if __name__ == "__main__":

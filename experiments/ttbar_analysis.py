@@ -12,16 +12,18 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from amplify import regions as rg
-from amplify.estimators.averaging import averaging_amplification, pooled_amplification
+from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.pooled import pooled_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import ks_distance_to
 from amplify.estimators.learned import split
-from amplify.generators.charts import Cuts, helicity_chart, jet_chart
+from amplify.generators.charts import helicity_chart, jet_chart
+from amplify.generators.cut_base import Cuts
 from amplify.progress import progress_bar
 from amplify.results.records import averaging_records, differential_records, finite
 from amplify.summaries.mlp import MLPConfig, mlp_ratio
 from amplify.training.fit import FitConfig
-from amplify.ttbar import kinematics
+from amplify.ttbar import helicity, kinematics
 from amplify.types import Events, Holdout, Status
 
 BINS = 10
@@ -494,9 +496,9 @@ def _momenta(model: Any, x: np.ndarray) -> np.ndarray:
     """Generated momenta [event, 6, 4] in GeV, float64."""
     x = x.astype(np.float64)
     if model.network == "spline":
-        cosines = list(kinematics.COSINES)
+        cosines = list(helicity.COSINES)
         x[:, cosines] = np.clip(x[:, cosines], -1 + 1e-6, 1 - 1e-6)
-        return kinematics.from_helicity(x)
+        return helicity.from_helicity(x)
     return (helicity_chart() if model.chart == "helicity" else jet_chart()).to_momenta(x)
 
 

@@ -1,5 +1,5 @@
 """Top pairs at parton level: averaging amplification of a spline flow, estimated and actual,
-against a truth of a million events (ttbar.md section 5).
+against a truth of a million events (docs/top_pairs, Spline flow: what was measured).
 
 Integrals are taken over all generated events: none is cut. The true events passed the detector-like
 cuts of data/ttbar.py, so a flow that spills over the edges of the cuts is wrong there, and that is
@@ -20,14 +20,15 @@ from amplify import regions as rg
 from amplify.devices import use_all_cores
 from amplify.errors import InputError
 from amplify.estimators.averaging import averaging_amplification
-from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+from amplify.generators.coordinates import coordinates
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.generators.symmetrised import symmetrised
 from amplify.progress import progress_bar
 from amplify.results.records import averaging_records
-from amplify.sampling import member_integrals
+from amplify.integrals import member_integrals
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
-from amplify.ttbar import kinematics
+from amplify.ttbar import helicity, kinematics
 from amplify.ttbar.partons import TtbarSettings, simulate
 from amplify.types import Generator, Holdout
 from experiments import study
@@ -145,7 +146,7 @@ def main(
             axis=-1,
         )
         reported = slice(config.n_truth, config.n_truth + config.sets * config.n_train)
-        x = kinematics.to_helicity(file["momenta"][reported].astype(np.float64))
+        x = helicity.to_helicity(file["momenta"][reported].astype(np.float64))
     regions = study_regions(table)
     truth = rg.fractions(rg.count(regions, table)).integral
     same, bootstrap, seconds = [], [], 0.0
@@ -202,19 +203,19 @@ def study_regions(truth: np.ndarray) -> rg.Regions:
 
 def pair_observables(u: np.ndarray) -> np.ndarray:
     """[event, (m_tt, pt_t)] in GeV of generated events in helicity coordinates."""
-    t, tbar = kinematics.tops_from_helicity(u.astype(np.float64))
+    t, tbar = helicity.tops_from_helicity(u.astype(np.float64))
     return np.stack([kinematics.mass(t + tbar), kinematics.pt(t)], axis=-1)
 
 
 def generator_for(config: Config, x: np.ndarray) -> Generator:
     """Spline flow in helicity coordinates, with the exchange of the beams as augmentation."""
-    bounded = {i: (-1.0, 1.0) for i in kinematics.COSINES}
-    periodic = {i: (-np.pi, np.pi) for i in kinematics.AZIMUTHS}
+    bounded = {i: (-1.0, 1.0) for i in helicity.COSINES}
+    periodic = {i: (-np.pi, np.pi) for i in helicity.AZIMUTHS}
     flow = coupling_flow(
         coordinates(jnp.asarray(x), bounded=bounded, periodic=periodic),
         FlowConfig(config.layers, (config.width, config.width), config.bins, config.dropout),
     )
-    return symmetrised(flow, kinematics.rotate_beams)
+    return symmetrised(flow, helicity.rotate_beams)
 
 
 def _train(config: Config, x: np.ndarray, regions: rg.Regions, index: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import matplotlib as mpl
 import tyro
 
-from amplify.plots.style import STYLE
+from amplify.plots.looks import STYLE
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("fig*.py"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from amplify.estimators.kolmogorov import K1
-from amplify.plots.style import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY, INK
 
 
 def draw(

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.plots.style import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY, INK
 from amplify.truth import ring
 from paper_figures.recorded import study
 
@@ -15,7 +15,7 @@ def figure() -> Figure:
     """
     recorded = study("ring")
     case = next(c for c in recorded.values() if c["dim"] == 2)
-    x = np.asarray(ring.sample(jax.random.key(0), ring.Ring(), 1000))
+    x = np.asarray(ring.sample(jax.random.key(0), ring.Ring(), n=1000))
     fig = Figure(figsize=(4.4, 4.6), layout="constrained")
     axis = fig.add_subplot()
     axis.plot(*x.T, ".", color=ACCENT, ms=2.5, label="1000 training events")

@@ -5,7 +5,7 @@ true events; the plateau is D, and n_equiv where both meet.
 from matplotlib.figure import Figure
 
 from amplify.estimators.kolmogorov import K1
-from amplify.plots.style import GREY, INK
+from amplify.plots.looks import GREY, INK
 from paper_figures.approach import draw, true_events
 from paper_figures.recorded import study
 

@@ -5,7 +5,7 @@ shells, and the likelihood ratio without averaging.
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.plots.style import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY, INK
 from paper_figures.scan import cases
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from amplify.plots.style import INK
+from amplify.plots.looks import INK
 from paper_figures.top import FILL, Look, floats, generators
 
 PANELS = (

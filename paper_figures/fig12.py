@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from amplify.plots.style import ACCENT, GREY, INK, log_ticks
+from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.top import NAMES, bins, contradicted, floats, generators
 
 OBSERVABLES = ("m_tt", "pT_t")

@@ -4,7 +4,7 @@ estimated by the members of a bootstrap.
 
 from matplotlib.figure import Figure
 
-from amplify.plots.style import ACCENT, GREY, INK, log_ticks
+from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.top import (
     KINDS,
     NAMES,

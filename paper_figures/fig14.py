@@ -5,7 +5,7 @@ KS distance of ever more events with its plateau.
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.plots.style import ACCENT, GREY, INK, log_ticks
+from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.approach import true_events
 from paper_figures.top import floats, generators
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from amplify.plots.style import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY, INK
 from paper_figures.recorded import study
 
 RUST = "#b4501e"

@@ -8,6 +8,9 @@ import tests.typechecker  # noqa: F401  the hook looks it up by name
 
 install_import_hook("amplify", "tests.typechecker.check")
 
+import os  # noqa: E402
+from pathlib import Path  # noqa: E402
+
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
@@ -16,9 +19,25 @@ collect_ignore_glob = ["nets/references/*"]  # scripts that need PyTorch
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# processes that tests start run the code that is tested, wherever they are and whatever is installed
+_ROOT = str(Path(__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+)
+
 
 @pytest.fixture
 def x64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def no_page(monkeypatch):
+    """Commands draw no page, which takes a second."""
+    monkeypatch.setattr("amplify.report.page.write_page", lambda results, path: None)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: over three seconds; left out by -m 'not slow'")

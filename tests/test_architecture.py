@@ -8,8 +8,8 @@ import amplify
 ROOT = Path(amplify.__file__).parent
 # a room may import itself and whatever stands before it
 ORDER = (
-    "errors text types storage devices progress truth ttbar tables nets generators training external "
-    "regions sampling summaries estimators results analysis plots report commands cli __main__ "
+    "errors text version namespace types storage devices progress truth ttbar tables nets generators sampling training "
+    "external regions integrals summaries estimators results analysis plots report commands cli __main__ "
     "examples"
 ).split()
 LEVEL = {room: level for level, room in enumerate(ORDER)}

@@ -9,7 +9,8 @@ from scipy.stats import norm
 from amplify import regions as rg
 from amplify.errors import InputError
 from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
-from amplify.sampling import member_integrals, sample_members, sobol_latents, uniform_latents
+from amplify.integrals import member_integrals
+from amplify.sampling import sample_members, sobol_latents, uniform_latents
 
 GENERATOR = fitted_gaussian(2)
 PARAMS = GaussianParams(

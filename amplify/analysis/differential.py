@@ -1,360 +1,449 @@
-"""`amplify differential`: a file of generated events and a holdout of true ones, to a verdict per
-region. The generated sample streams through memory.
+"""Differential amplification of a generated sample against a holdout of true events: what one trained
+generator is worth event by event.
+
+    question, generated, holdout -> columns -> summary, regions -> tallies -> estimate -> Result
+
+The generated sample streams through memory, the holdout stays in it.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify import regions as rg
-from amplify.analysis import streaming, view
+from amplify.analysis import cross_fitted, samples, tallies
 from amplify.analysis.curves import approach, distribution_functions, ratio_map
+from amplify.analysis.default_regions import map_places
+from amplify.analysis.differential_warnings import differential_warnings
+from amplify.analysis.panels import Panels
+from amplify.analysis.same_events import refuse_same_events
+from amplify.analysis.summary import ChosenSummary, choose_summary
 from amplify.analysis.two_samples import (
-    Inputs,
-    Plan,
-    Request,
-    check,
+    TwoSamples,
     check_weights,
+    differential_regions,
     load_holdout,
-    make_plan,
-    make_regions,
-    open_samples,
-    refuse_same_events,
+    open_two_samples,
 )
-from amplify.commands import plan as dry
-from amplify.commands.output import publish
+from amplify.errors import InputError
 from amplify.estimators import differential as df
-from amplify.estimators.learned import GEN_PER_TRUE, cross_fit, sensitivities
-from amplify.progress import progress_bar
+from amplify.estimators.learned import GEN_PER_TRUE, sensitivities
+from amplify.progress import Progress, silent
 from amplify.regions.cuts import read_cuts
-from amplify.results.records import differential_records, environment
-from amplify.summaries import Learner
+from amplify.results.result import Answer, Result
+from amplify.summaries import Learner, LogProb
 from amplify.tables import files
 from amplify.types import DifferentialEstimate, Events
 
 _MOST_TEACHING = 400_000  # generated events kept in memory
-_CORRELATED = 0.1  # rank correlation of weights and summary that is worth a warning
+_LEVEL, _LEVEL_LEARNED = 0.68, 0.9
+
+
+@dataclass(frozen=True)
+class DifferentialQuestion:
+    """What is asked of two samples; see `differential`."""
+
+    n_train: int
+    summary: str | Learner = "classifier"
+    log_prob: LogProb | None = None
+    train: samples.Sample | None = None
+    columns: Sequence[str] | None = None
+    log_prob_column: str | None = None
+    weight_column: str | None = None
+    regions: Path | rg.Regions | None = None
+    bins: int | None = None
+    map: tuple[str, str] | None = None
+    fraction: float = 1 / 3
+    cross_fit: bool = False
+    drop_nonfinite: bool = False
+    level: float | None = None
+    seed: int = 0
+
+    def settings(
+        self, names: Sequence[str], generated: samples.Sample, holdout: samples.Sample
+    ) -> dict[str, Any]:
+        """What results.json says of it."""
+        own_regions = isinstance(self.regions, rg.Regions)
+        own_learner = not isinstance(self.summary, str)
+        return {
+            "generated": samples.said(generated),
+            "holdout": samples.said(holdout),
+            "n_train": self.n_train,
+            "summary": "a learner of one's own" if own_learner else self.summary,
+            "train": samples.said(self.train),
+            "columns": list(names),
+            "log_prob_column": self.log_prob_column,
+            "weight_column": self.weight_column,
+            "regions": list(self.regions.labels) if own_regions else self.regions,
+            "bins": self.bins,
+            "map": self.map,
+            "fraction": self.fraction,
+            "cross_fit": self.cross_fit,
+            "drop_nonfinite": self.drop_nonfinite,
+            "level": self.level,
+            "seed": self.seed,
+        }
+
+
+class Prepared(NamedTuple):
+    """What is read, how the summary comes about, and where it is looked at."""
+
+    summary: ChosenSummary
+    two: TwoSamples
+    holdout: Events
+    regions: rg.Regions
+    map: tuple[int, int] | None
 
 
 def differential(
-    directory: Path, json_to: str | None, request: Request, command: str, *, dry_run: bool = False
-) -> None:
-    """Reads, checks, learns where a summary is learned, streams the generated events, estimates and
-    writes.
+    generated: samples.Sample,
+    holdout: samples.Sample,
+    *,
+    n_train: int,
+    regions: rg.Regions | Path | str | None = None,
+    summary: str | Learner = "classifier",
+    log_prob: LogProb | None = None,
+    log_prob_column: str | None = None,
+    train: samples.Sample | None = None,
+    columns: Sequence[str] | None = None,
+    bins: int | None = None,
+    map: tuple[str, str] | None = None,
+    weight_column: str | None = None,
+    fraction: float = 1 / 3,
+    cross_fit: bool = False,
+    drop_nonfinite: bool = False,
+    level: float | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Result:
+    """How many true events the events of one trained generator are worth, one by one (docs/method,
+    Differential amplification); what the command `amplify differential` does.
+
+    >>> rng = np.random.default_rng(0)
+    >>> generated, holdout = rng.normal(0.3, 1, (50_000, 1)), rng.normal(0, 1, (4000, 1))
+    >>> result = differential(generated, holdout, n_train=1000, summary="column:x0")
+    >>> low, high = result["all"]["n_equiv_interval"]
+    >>> low < 53.1 < high  # the truth
+    True
+
+    Args:
+        generated: events, as many as there are: a file, several, a glob, or an array [event, dim].
+        holdout: true events that were not used in training.
+        n_train: training events of the generator.
+        regions: `Regions`, or the path of a YAML or JSON file of them; both samples are cut to
+            each, and each has a learned ratio of its own. Default: everything, bulk and tails.
+        summary: one number per event: "classifier" (learned likelihood ratio), "mlp" or "trees"
+            (other learners), "column:NAME", "ratio:NAME" for a column that is log p_generated /
+            p_true, or a learner of one's own (`amplify.summaries.Learner`).
+        log_prob: the generator's log density, events [n, dim] -> [n]: the learned ratio sees more
+            with it.
+        log_prob_column: the same as a column of both samples.
+        train: the training events: to refuse a holdout that shares events with them, and to count
+            those in each region.
+        columns: to learn from and to cut on, names or expressions; default all. Columns of arrays
+            are x0, x1, ...
+        bins: this many equiprobable bins of each column instead.
+        map: two columns for the map of generated over true events; default the first two.
+        weight_column: column, or expression, with event weights, in one or both samples.
+        fraction: part of the holdout that teaches a learned ratio; the rest is tested.
+        cross_fit: also test every holdout event, by a ratio that the others taught; takes minutes.
+        drop_nonfinite: leave out events with nan or infinite values, instead of refusing them.
+        level: of the intervals; default .68, or .90 for the one-sided limit of a learned ratio.
+        seed: of the split of the holdout and the learner.
+        progress: `amplify.progress.progress_bar` shows how far it is.
+
+    Raises:
+        AmplifyError: one line with what was expected, what came and what to do.
     """
-    check(request)
-    plan = make_plan(request.summary, request.seed)
-    cuts = [] if request.regions is None else read_cuts(request.regions)
-    with ExitStack() as opened:
-        inputs = open_samples(request, plan, cuts, opened)
-        if not dry_run:
-            inputs = inputs._replace(
-                generated=files.counted(inputs.generated), holdout=files.counted(inputs.holdout)
-            )
-        mapped = view.map_columns(request.map, inputs.names)
-        events = load_holdout(inputs.holdout)
-        check_weights(inputs.holdout.table.source, events.weight)
-        regions = make_regions(request, cuts, inputs, events)
-        if dry_run:
-            samples = [inputs.generated, inputs.holdout]
-            dry.announce(
-                samples,
-                lambda x, w: regions.contains(x),
-                len(regions.labels),
-                json_to,
-                more=_learning(plan),
-            )
-            return
-        notes = refuse_same_events(inputs, request, plan)
-        results = environment(command, request.seed, {**request._asdict(), "columns": inputs.names})
-        results |= _found(request, plan, inputs, events, regions, mapped)
-    results["warnings"] = notes + results["warnings"]
-    publish(results, directory, json_to)
-
-
-def _found(
-    request: Request,
-    plan: Plan,
-    inputs: Inputs,
-    events: Events,
-    regions: rg.Regions,
-    mapped: tuple[int, int] | None,
-) -> dict[str, Any]:
-    """What results.json says of both samples."""
-    generated, learner = inputs.generated, plan.learner
-    parts = _parts(request, plan, inputs, events)
-    if learner is None:
-        summaries = streaming.column_regions(
-            inputs.summary, plan.method, regions, generated, parts.test
-        )
-    else:
-        own = (
-            request.regions is not None or request.bins is not None
-        )  # bulk and tails look at the ratio of everything
-        summaries = streaming.learned_regions(
-            learner, regions, parts.first, parts.teach, parts.test, inputs.learned, own=own
-        )
-    panels = view.Panels(inputs.names, events)
-    found = streaming.stream(generated, parts.rows, regions, summaries, panels)
-    if summaries[0].summary is not None and not found[0].total.counts.total > 0:
-        check_weights(generated.table.source, np.zeros(1))
-    n_train, train = _training_events(request, regions, inputs, parts.test)
-    tallies = [f.total for f in found], [s.holdout for s in summaries]
-    estimate = df.estimate(
-        *tallies,
+    question = DifferentialQuestion(
         n_train=n_train,
-        method=plan.method,
-        learned=learner is not None,
-        level=request.level,
+        summary=summary,
+        log_prob=log_prob,
+        train=train,
+        columns=columns,
+        log_prob_column=log_prob_column,
+        weight_column=samples.weight_of([generated, holdout], weight_column),
+        regions=regions if isinstance(regions, rg.Regions) or regions is None else Path(regions),
+        bins=bins,
+        map=map,
+        fraction=fraction,
+        cross_fit=cross_fit,
+        drop_nonfinite=drop_nonfinite,
+        level=level,
+        seed=seed,
+    )
+    return answer(question, generated, holdout, progress=progress)
+
+
+def answer(
+    question: DifferentialQuestion,
+    generated: samples.Sample,
+    holdout: samples.Sample,
+    *,
+    progress: Progress = silent,
+) -> Result:
+    """Opens both samples, learns where a summary is learned, tallies in one pass and estimates."""
+    with ExitStack() as opened:
+        prepared = prepare(question, generated, holdout, opened)
+        notes = refuse_same_events(prepared.two, question, prepared.summary)
+        names = prepared.two.names
+        answers, inputs, views, cautions = _answered(question, prepared, progress)
+    return Result(
+        answers=tuple(answers),
+        settings=question.settings(names, generated, holdout),
+        inputs=tuple(inputs),
+        warnings=(*notes, *cautions),
+        views=views,
+        seed=question.seed,
     )
 
-    level = request.level or (0.9 if learner else 0.68)
-    numbers = {"n_gen": generated.n, "n_holdout": len(events.x), "level": level}
-    results: dict[str, Any] = {
-        "inputs": [
-            files.describe(s) for s in (generated, inputs.holdout, *([train] if train else []))
-        ]
-    }
-    results["estimates"] = differential_records(
-        estimate, regions.labels, summary=plan.label, n_train=n_train, **numbers
-    )
-    if request.cross_fit and learner is not None:
-        results["estimates"] += _cross_fitted(plan, learner, inputs, events, request)
-    if np.isfinite(estimate.distance.value[0]):
-        results["differential"] = _curves(
-            plan, summaries[0], found[0], parts.test, mapped, inputs.names, estimate
-        )
-        if learner is not None and len(parts.first.x) >= 9 * len(parts.teach.x):
-            taught = Events(parts.first.x[:, inputs.learned], parts.first.weight)
-            results["sensitivities"] = _sensitivities(
-                learner, taught, len(parts.teach.x), estimate, request.seed
-            )
-    results["panels"] = panels.finished()
-    negative = {
-        name: 0 if part.weight is None else int((part.weight < 0).sum())
-        for name, part in (("holdout", events), ("generated", parts.first))
-    }
-    negative["generated"] += found[0].negative
-    return results | {
-        "warnings": _warnings(
-            plan,
-            request,
-            summaries[0],
-            parts.test,
-            found[0],
-            inputs,
-            train,
-            negative,
-            len(events.x),
-        )
-    }
+
+def prepare(
+    question: DifferentialQuestion,
+    generated: samples.Sample,
+    holdout: samples.Sample,
+    opened: ExitStack,
+    *,
+    dry_run: bool = False,
+) -> Prepared:
+    """Checks, opens both samples, loads the holdout and chooses the regions.
+
+    Args:
+        question: what is asked.
+        generated: the generated sample.
+        holdout: the true events.
+        opened: closes the files.
+        dry_run: do not read all events to count those that are dropped.
+    """
+    check(question)
+    summary = choose_summary(question.summary, question.seed, question.log_prob)
+    own_regions = isinstance(question.regions, rg.Regions)
+    cuts = [] if question.regions is None or own_regions else read_cuts(question.regions)
+    two = open_two_samples(question, summary, cuts, generated, holdout, opened)
+    if not dry_run:
+        counted = files.counted(two.generated), files.counted(two.holdout)
+        two = two._replace(generated=counted[0], holdout=counted[1])
+    places = map_places(question.map, two.names)
+    events = load_holdout(two.holdout)
+    check_weights(two.holdout.table.source, events.weight)
+    regions = differential_regions(question, cuts, two, events)
+    return Prepared(summary, two, events, regions, places)
 
 
-class Parts(NamedTuple):
-    """Which events teach and which are tested: holdout events, generated ones that teach, and rows
-    of those that are tested.
+def check(question: DifferentialQuestion) -> None:
+    """Refuses settings that make no sense."""
+    if not 1 <= question.n_train <= 10**15:
+        fix = "give the number of training events of the generator"
+        got = str(question.n_train)[:30]
+        raise InputError("--n-train", "at least 1, at most 1e15", got, fix)
+    if not 0 < question.fraction < 1:
+        fix = "a third of the holdout for learning is usual"
+        raise InputError("--fraction", "between 0 and 1", str(question.fraction), fix)
+    kind = question.summary.partition(":")[0] if isinstance(question.summary, str) else "learner"
+    if question.cross_fit and kind in ("column", "ratio"):
+        fix = "drop --cross-fit: all of the holdout is tested as it is"
+        raise InputError("--cross-fit", "a learned summary", str(question.summary), fix)
+    if question.bins is not None and question.regions is not None:
+        raise InputError("--bins and --regions", "one of them", "both", "drop one")
+    if question.level is not None and not 0 < question.level < 1:
+        fix = "0.68 is usual, or 0.9 for a learned ratio"
+        raise InputError("--level", "between 0 and 1", str(question.level), fix)
+
+
+class _Split(NamedTuple):
+    """Which events teach and which are tested.
+
+    Attributes:
+        teach: holdout events that teach.
+        test: holdout events that are tested.
+        first: generated events that teach.
+        rows: of the generated events that are tested.
     """
 
     teach: Events
     test: Events
     first: Events
-    rows: streaming.Rows
+    rows: tallies.Rows
 
 
-def _parts(request: Request, plan: Plan, inputs: Inputs, events: Events) -> Parts:
-    generated, nothing = inputs.generated, events.take(slice(0))
-    if plan.learner is None:
-        return Parts(nothing, events, nothing, [(0, generated.table.n)])
-    order = np.random.default_rng(request.seed).permutation(len(events.x))
-    n_teach = int(request.fraction * len(events.x))
+def _answered(
+    question: DifferentialQuestion, prepared: Prepared, progress: Progress
+) -> tuple[list[Answer], list[dict[str, Any]], dict[str, Any], list[str]]:
+    """Answers, inputs, what the pictures show, and warnings."""
+    summary, two, events, regions, places = prepared
+    learner = summary.learner
+    split = _split(question, learner, two, events)
+    if learner is None:
+        chosen = tallies.column_summaries(
+            two.summary, summary.method, regions, two.generated, split.test
+        )
+    else:
+        # bulk and tails look at the ratio of everything
+        own = question.regions is not None or question.bins is not None
+        chosen = tallies.learned_summaries(
+            learner,
+            regions,
+            split.first,
+            split.teach,
+            split.test,
+            two.learned,
+            own=own,
+            progress=progress,
+        )
+    panels = Panels(two.names, events)
+    streamed = tallies.stream(two.generated, split.rows, regions, chosen, panels, progress)
+    if chosen[0].summary is not None and not streamed.totals[0].counts.total > 0:
+        check_weights(two.generated.table.source, np.zeros(1))
+    n_train, train = _training_events(question, regions, two, split.test)
+    estimate = df.estimate(
+        streamed.totals,
+        [c.holdout for c in chosen],
+        n_train=n_train,
+        method=summary.method,
+        learned=learner is not None,
+        level=question.level,
+    )
+    level = question.level or (_LEVEL_LEARNED if learner else _LEVEL)
+    answers = [
+        Answer(
+            estimate,
+            regions.labels,
+            n_train=n_train,
+            n_gen=two.generated.n,
+            n_holdout=len(events.x),
+            level=level,
+            summary=summary.label,
+        )
+    ]
+    if question.cross_fit and learner is not None:
+        answers.append(
+            cross_fitted.answer(
+                learner,
+                two,
+                events,
+                label=summary.label,
+                n_train=question.n_train,
+                level=question.level or _LEVEL_LEARNED,
+                seed=question.seed,
+                most=_MOST_TEACHING,
+                progress=progress,
+            )
+        )
+    views: dict[str, Any] = {}
+    if np.isfinite(estimate.distance.value[0]):
+        views["differential"] = _curves(
+            summary, chosen[0], streamed, split.test, places, two.names, estimate
+        )
+        if learner is not None and len(split.first.x) >= 9 * len(split.teach.x):
+            taught = Events(split.first.x[:, two.learned], split.first.weight)
+            views["sensitivities"] = _sensitivities(
+                learner, taught, len(split.teach.x), estimate, question.seed, progress
+            )
+    views["panels"] = panels.finished()
+    cautions = differential_warnings(
+        question,
+        summary,
+        two,
+        train,
+        n_loaded=len(events.x),
+        negative_holdout=_negative(events),
+        negative_generated=_negative(split.first) + streamed.negative,
+        summary_of_everything=chosen[0].summary,
+        tested={"holdout": split.test, "generated": streamed.looked_at},
+    )
+    read = [two.generated, two.holdout, *([train] if train else [])]
+    return answers, [files.describe(s) for s in read], views, cautions
+
+
+def _split(
+    question: DifferentialQuestion, learner: Learner | None, two: TwoSamples, events: Events
+) -> _Split:
+    generated, nothing = two.generated, events.take(slice(0))
+    if learner is None:
+        return _Split(nothing, events, nothing, [(0, generated.table.n)])
+    order = np.random.default_rng(question.seed).permutation(len(events.x))
+    n_teach = int(question.fraction * len(events.x))
     n_first = min(max(GEN_PER_TRUE * n_teach, 20_000), _MOST_TEACHING, generated.table.n // 2)
-    teaching_rows, rows = streaming.spread_blocks(generated.table.n, n_first)
-    parts = Parts(
+    teaching_rows, rows = tallies.spread_blocks(generated.table.n, n_first)
+    split = _Split(
         events.take(order[:n_teach]),
         events.take(order[n_teach:]),
-        streaming.load_rows(generated, teaching_rows),
+        tallies.load_rows(generated, teaching_rows),
         rows,
     )
-    for source, part in (
-        (generated, parts.first),
-        (inputs.holdout, parts.teach),
-        (inputs.holdout, parts.test),
-    ):
-        check_weights(source.table.source, part.weight)
-    return parts
-
-
-def _learning(plan: Plan) -> list[str]:
-    return (
-        []
-        if plan.learner is None
-        else [
-            "Learning the ratio takes about ten seconds more, and its values about .1 s for a million events."
-        ]
-    )
+    check_weights(generated.table.source, split.first.weight)
+    check_weights(two.holdout.table.source, split.teach.weight)
+    check_weights(two.holdout.table.source, split.test.weight)
+    return split
 
 
 def _training_events(
-    request: Request, regions: rg.Regions, inputs: Inputs, test: Events
+    question: DifferentialQuestion, regions: rg.Regions, two: TwoSamples, test: Events
 ) -> tuple[np.ndarray, files.Selection | None]:
-    """Training events in each region: n_train times the fraction of --train where it is given, else
-    of the holdout; both by weight.
+    """Training events in each region: n_train times the fraction of the training events where they
+    are given, else of the holdout; both by weight.
     """
-    if request.train is None:
-        return request.n_train * rg.fractions(
-            rg.count(regions, test.x, test.weight), regions.labels
-        ).integral, None
-    table = files.open_sample(request.train)
-    weight = (
-        request.weight_column
-        if request.weight_column and files.has_column(table, request.weight_column)
-        else None
-    )
-    train = files.counted(
-        files.select(
-            table, inputs.texts or [table.columns[0]], weight, drop_nonfinite=request.drop_nonfinite
-        )
-    )
-    shares = streaming.fractions_in(regions, train).integral
+    if question.train is None:
+        sums = rg.count(regions, test.x, test.weight)
+        return question.n_train * rg.fractions(sums, regions.labels).integral, None
+    table = samples.open_as_table(question.train, "training events")
+    weight = question.weight_column
+    if weight is not None and not files.has_column(table, weight):
+        weight = None
+    columns = two.texts or [table.columns[0]]
+    drop = question.drop_nonfinite
+    train = files.counted(files.select(table, columns, weight, drop_nonfinite=drop))
+    shares = tallies.fractions_in(regions, train).integral
     table.close()
-    return request.n_train * shares, train
-
-
-def _cross_fitted(
-    plan: Plan, learner: Learner, inputs: Inputs, holdout: Events, request: Request
-) -> list[dict[str, Any]]:
-    """The record of everything, each holdout event tested by what the other folds taught."""
-    n = inputs.generated.table.n
-    rows, _ = streaming.spread_blocks(
-        n, min(n, max(GEN_PER_TRUE * len(holdout.x), 20_000), _MOST_TEACHING)
-    )
-    sample, true = (
-        Events(part.x[:, inputs.learned], part.weight)
-        for part in (streaming.load_rows(inputs.generated, rows), holdout)
-    )
-    with progress_bar("cross-fit: null experiments") as bar:
-        found = cross_fit(learner, sample, true, seed=request.seed, progress=bar.count)
-    level, n_gen, n_holdout = request.level or 0.9, len(sample.x), len(true.x)
-    estimate = found.estimate(
-        n_train=request.n_train, n_gen=n_gen, n_holdout=n_holdout, level=level
-    )
-    label = f"{plan.label}, cross-fit"
-    return differential_records(
-        estimate,
-        ("all",),
-        summary=label,
-        n_train=request.n_train,
-        n_gen=n_gen,
-        n_holdout=n_holdout,
-        level=level,
-    )
+    return question.n_train * shares, train
 
 
 def _curves(
-    plan: Plan,
-    whole: streaming.Region,
-    found: streaming.Found,
+    summary: ChosenSummary,
+    everything: tallies.RegionSummary,
+    streamed: tallies.Streamed,
     test: Events,
-    mapped: tuple[int, int] | None,
+    places: tuple[int, int] | None,
     names: Sequence[str],
     estimate: DifferentialEstimate,
 ) -> dict[str, Any]:
     """What the plots show of the first region, everything."""
-    n_holdout, threshold = (
-        float(whole.holdout.counts.n_effective),
-        whole.threshold if plan.method == "threshold" else None,
-    )
+    n_holdout = float(everything.holdout.counts.n_effective)
+    threshold = everything.threshold if summary.method == "threshold" else None
+    total, distance = streamed.totals[0], float(estimate.distance.value[0])
     curves = {
-        "functions": distribution_functions(whole.grid, found.total, whole.holdout, threshold),
-        "approach": approach(found.grown, n_holdout, float(estimate.distance.value[0])),
+        "functions": distribution_functions(everything.grid, total, everything.holdout, threshold),
+        "approach": approach(streamed.grown, n_holdout, distance),
     }
-    if mapped is None:
+    if places is None:
         return curves
-    looked, tested = (Events(part.x[:, list(mapped)], part.weight) for part in (found.looked, test))
-    return curves | {"map": ratio_map(looked, tested, [names[i] for i in mapped])}
+    both = (Events(s.x[:, list(places)], s.weight) for s in (streamed.looked_at, test))
+    return curves | {"map": ratio_map(*both, [names[i] for i in places])}
 
 
 def _sensitivities(
-    learner: Learner, first: Events, n_teach: int, estimate: DifferentialEstimate, seed: int
+    learner: Learner,
+    first: Events,
+    n_teach: int,
+    estimate: DifferentialEstimate,
+    seed: int,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """The table beside a learned result, for distortions as large as the one that was found, or as
     one the holdout could just show.
     """
-    distance = max(float(estimate.distance.value[0]), 1 / np.sqrt(float(estimate.n_holdout[0])))
-    with progress_bar("sensitivity to known distortions"):
-        return [
-            s._asdict()
-            for s in sensitivities(
-                learner,
-                first,
-                n_teach=n_teach,
-                distance=min(distance, 0.3),
-                repetitions=5,
-                seed=seed,
-            )
-        ]
+    visible = 1 / np.sqrt(float(estimate.n_holdout[0]))
+    distance = min(max(float(estimate.distance.value[0]), visible), 0.3)
+    with progress("sensitivity to known distortions"):
+        rows = sensitivities(
+            learner, first, n_teach=n_teach, distance=distance, repetitions=5, seed=seed
+        )
+    return [row._asdict() for row in rows]
 
 
-def _warnings(
-    plan: Plan,
-    request: Request,
-    whole: streaming.Region,
-    test: Events,
-    found: streaming.Found,
-    inputs: Inputs,
-    train: files.Selection | None,
-    negative: dict[str, int],
-    n_loaded: int,
-) -> list[str]:
-    notes, n_gen, n_holdout = [], inputs.generated.n, inputs.holdout.n
-    for name, sample in (
-        ("generated", inputs.generated),
-        ("holdout", inputs.holdout),
-        ("training", train),
-    ):
-        if sample is not None and sample.dropped:
-            notes.append(
-                f"{sample.dropped} {name} events have values that are not finite and were left out (--drop-nonfinite)"
-            )
-    for sample in (inputs.generated, inputs.holdout):
-        if request.weight_column and sample.weight is None:
-            notes.append(
-                f"{sample.table.source} has no weight column {request.weight_column}: its events count one each"
-            )
-    if n_holdout > n_loaded:
-        notes.append(
-            f"of the {n_holdout} holdout events {n_loaded} are used, in blocks spread over the file: more are not kept in memory"
-        )
-    if n_gen < 10 * n_holdout:
-        notes.append(
-            f"{n_gen} generated events are fewer than ten times the {n_holdout} holdout events: their own noise limits the answer, generate more"
-        )
-    if plan.learner is not None:
-        notes.append(
-            "a learned ratio misses a part of the difference: only 'fewer than' is claimed, and the table of sensitivities is no correction"
-        )
-        if request.log_prob_column is None:
-            notes.append(
-                "where the generator knows its density, --log-prob-column makes the learned ratio more sensitive"
-            )
-    for name, part in (("holdout", test), ("generated", found.looked)):
-        if negative[name]:
-            notes.append(
-                f"{negative[name]} negative weights in the {name} sample: honoured, they lower its effective number of events"
-            )
-        if part.weight is None or whole.summary is None:
-            continue
-        correlation = df.weight_correlation(whole.summary(part.x), part.weight)
-        if abs(correlation) > _CORRELATED:
-            meaning = (
-                "the threshold estimate honours that"
-                if plan.method == "threshold"
-                else "calibrated KS then claims too much (size .14 to .19 at .05)"
-            )
-            notes.append(
-                f"weights of the {name} sample go with the summary (rank correlation {correlation:.2f}): {meaning}"
-            )
-    return notes
+def _negative(events: Events) -> int:
+    return 0 if events.weight is None else int((events.weight < 0).sum())

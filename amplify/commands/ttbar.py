@@ -1,20 +1,50 @@
 """`amplify ttbar`: simulates top pairs into an HDF5 file."""
 
-import json
-import os
-import resource
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from amplify.commands.output import say
+from amplify.commands.arguments import Count, Json
 from amplify.errors import InputError
-from amplify.progress import progress_bar
-from amplify.ttbar import jets, simulation
-from amplify.ttbar import partons as ttbar
 
 
-class Level(NamedTuple):
+@dataclass(frozen=True)
+class Ttbar:
+    """Simulates top-pair events with Pythia 8 into an HDF5 file; an interrupted run continues.
+    Needs the extra [ttbar].
+
+    In a shell:
+        amplify ttbar --events 100000 --out top.h5
+        amplify ttbar --level jet --events 100000 --out jets.h5
+    """
+
+    events: Count
+    """Accepted events."""
+    out: Path
+    """HDF5 file to write."""
+    level: Literal["parton", "jet"] = "parton"
+    """Partons with initial-state radiation, a third of a millisecond for each; or six anti-kt jets
+    of hadrons, four milliseconds."""
+    workers: int | None = None
+    """Processes; default one per core. The events do not depend on it."""
+    smear: float | None = None
+    """Of partons: times the detector resolution of 10 % in pT and .02 in eta and phi; default 1, 0
+    switches it off."""
+    mpi: bool = False
+    """Of jets: with multiparton interactions, five times slower."""
+    seed: int = 0
+    """The same seed gives the same events."""
+    json_to: Json = None
+    """- prints the cut flow as JSON on standard output."""
+
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
+        level = _jets(self) if self.level == "jet" else _partons(self)
+        _simulate(self.out, self.events, level, self.workers, self.json_to)
+
+
+class _Level(NamedTuple):
     """What a level simulates, said to people, the check of its settings, and the simulation."""
 
     text: str
@@ -23,48 +53,42 @@ class Level(NamedTuple):
     simulate: Callable[..., Path]
 
 
-def level(name: str, seed: int, smear: float | None, mpi: bool) -> Level:
-    """The level with the options of the command line.
+def _partons(command: Ttbar) -> _Level:
+    from amplify.ttbar import partons
 
-    Raises:
-        InputError: an option of the other level.
-    """
-    if name == "parton":
-        if mpi:
-            raise InputError(
-                "--mpi",
-                "--level jet",
-                "--level parton",
-                "partons know nothing of multiparton interactions; leave --mpi out",
-            )
-        settings = ttbar.TtbarSettings(seed=seed, smear=1.0 if smear is None else smear)
-        return Level(
-            f"parton level with initial-state radiation, smearing {settings.smear:g}",
-            settings,
-            ttbar.check,
-            ttbar.simulate,
-        )
-    if smear is not None:
-        raise InputError(
-            "--smear",
-            "--level parton",
-            "--level jet",
-            "jets have the resolution of the shower; leave --smear out",
-        )
-    settings = jets.JetSettings(seed=seed, mpi=mpi)
-    return Level(
-        f"anti-kt jets with{'' if mpi else 'out'} multiparton interactions",
-        settings,
-        jets.check,
-        jets.simulate,
-    )
+    if command.mpi:
+        fix = "partons know nothing of multiparton interactions; leave --mpi out"
+        raise InputError("--mpi", "--level jet", "--level parton", fix)
+    smear = 1.0 if command.smear is None else command.smear
+    settings = partons.TtbarSettings(seed=command.seed, smear=smear)
+    text = f"parton level with initial-state radiation, smearing {smear:g}"
+    return _Level(text, settings, partons.check, partons.simulate)
 
 
-def simulate(
-    out: Path, events: int, level: Level, workers: int | None, json_to: str | None
+def _jets(command: Ttbar) -> _Level:
+    from amplify.ttbar import jets
+
+    if command.smear is not None:
+        fix = "jets have the resolution of the shower; leave --smear out"
+        raise InputError("--smear", "--level parton", "--level jet", fix)
+    settings = jets.JetSettings(seed=command.seed, mpi=command.mpi)
+    text = f"anti-kt jets with{'' if command.mpi else 'out'} multiparton interactions"
+    return _Level(text, settings, jets.check, jets.simulate)
+
+
+def _simulate(
+    out: Path, events: int, level: _Level, workers: int | None, json_to: str | None
 ) -> None:
     """Simulates with a progress bar and prints the cut flow."""
+    import json
+    import os
+    import resource
+
     import h5py
+
+    from amplify.commands.output import say
+    from amplify.progress import progress_bar
+    from amplify.ttbar.simulation import acceptance
 
     processes = (os.cpu_count() or 1) if workers is None else workers
     level.check(events, out, level.settings, processes)
@@ -81,19 +105,13 @@ def simulate(
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with h5py.File(out) as file:
         flow = json.loads(str(file.attrs["cut_flow"]))
-    for cut, (fraction, error) in simulation.acceptance(flow).items():
+    for cut, (fraction, error) in acceptance(flow).items():
         say(f"  {cut:>10} {flow[cut]:>10} {fraction:.4f} +- {error:.4f}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     say(f"{cpu:.0f} s of processor time")
     say(f"{out}")
     if json_to == "-":
+        settings = level.settings._asdict()
         print(
-            json.dumps(
-                {
-                    "file": str(out),
-                    "events": events,
-                    "cut_flow": flow,
-                    "settings": level.settings._asdict(),
-                }
-            )
+            json.dumps({"file": str(out), "events": events, "cut_flow": flow, "settings": settings})
         )

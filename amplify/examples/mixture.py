@@ -1,7 +1,7 @@
 """Generators of scikit-learn: a Gaussian mixture (`fit`) and a kernel density (`fit_kde`). Needs
 the extra [trees] (scikit-learn).
 
-amplify averaging --generator amplify.examples.mixture:fit --train train.npy --members 8
+    amplify averaging --generator amplify.examples.mixture:fit --train train.npy --members 8
 """
 
 from collections.abc import Callable
@@ -19,9 +19,8 @@ def fit(x_train: np.ndarray, seed: int) -> Sample:
         from sklearn.mixture import GaussianMixture
     except ImportError:
         raise _missing() from None
-    model = GaussianMixture(n_components=8, max_iter=1000, random_state=seed).fit(
-        np.asarray(x_train, np.float64)
-    )  # single precision upsets its covariances
+    x = np.asarray(x_train, np.float64)  # single precision upsets its covariances
+    model = GaussianMixture(n_components=8, max_iter=1000, random_state=seed).fit(x)
 
     def sample(n: int, seed: int) -> np.ndarray:
         model.random_state = seed

@@ -34,8 +34,7 @@ def fit(
     covariance = (weight * away.T) @ away / weight.sum()
 
     def sample(n: int, seed: int) -> np.ndarray:
-        return np.random.default_rng(seed).multivariate_normal(
-            mean, covariance, n, check_valid="raise"
-        )
+        rng = np.random.default_rng(seed)
+        return rng.multivariate_normal(mean, covariance, n, check_valid="raise")
 
     return sample

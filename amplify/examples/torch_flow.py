@@ -39,15 +39,10 @@ def fit(
         )
     mean, width = x_train.mean(axis=0), x_train.std(axis=0)
     x = torch.as_tensor((x_train - mean) / width, dtype=torch.float32)
-    w = (
-        torch.ones(len(x))
-        if weight is None
-        else torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
-    )
+    relative = np.ones(len(x)) if weight is None else weight / weight.mean()
+    weights = torch.as_tensor(relative, dtype=torch.float32)
     random = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # layers start from the global stream, which belongs to the caller
+    with torch.random.fork_rng(devices=[]):  # layers start from the global stream, the caller's
         torch.manual_seed(seed)
         couplings = [_coupling(torch, dim, flip=bool(layer % 2)) for layer in range(LAYERS)]
     parameters = [p for net, _ in couplings for p in net.parameters()]
@@ -60,7 +55,7 @@ def fit(
         for net, fixed in couplings:
             shift, log_scale = _affine(torch, net, fixed, z)
             z, log_det = (z - shift) * torch.exp(-log_scale), log_det - log_scale.sum(dim=1)
-        loss = (w[batch] * (z.square().sum(dim=1) / 2 - log_det)).mean()
+        loss = (weights[batch] * (z.square().sum(dim=1) / 2 - log_det)).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 5.0)

@@ -1,16 +1,17 @@
 """What the members of one directory have in common, and where each leaves what: written once, so
 that a run that was stopped goes on with the same.
 
-job.json          the settings; another job in the same directory is refused
-train.npy         training events [event, column], mapped into memory by the workers;
-train_weight.npy their weights member_003.npy    generated events; whole or absent, because it gets
-this name when it is complete member_003.json   how the training ended: a fingerprint of the
-sampler, or the parts of an error member_003.log    what the training printed
+    job.json          the settings; another job in the same directory is refused
+    train.npy         training events [event, column], mapped into memory by the workers
+    train_weight.npy  their weights
+    member_003.npy    generated events; whole or absent, it gets this name when it is complete
+    member_003.json   how the training ended: a fingerprint of the sampler, or the error in parts
+    member_003.log    what the training printed
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,8 +78,8 @@ def is_finished(directory: Path, member: int) -> bool:
 def clear(directory: Path, member: int) -> None:
     """Removes what an unfinished training left; its log stays."""
     outcome_file(directory, member).unlink(missing_ok=True)
-    for part in directory.glob(events_file(directory, member).name + ".*.part"):
-        part.unlink(missing_ok=True)
+    for unfinished in directory.glob(events_file(directory, member).name + ".*.part"):
+        unfinished.unlink(missing_ok=True)
 
 
 def new_job(
@@ -104,19 +105,20 @@ def new_job(
             "name every column of the training events once",
         )
     source = source_of(generator)
+    source_digest = hashlib.sha256(source.read_bytes()).hexdigest() if source else ""
     digest = hashlib.sha256(f"{x.dtype}{x.shape}".encode())
     for array in (x, weight):
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return Job(
         generator,
-        hashlib.sha256(source.read_bytes()).hexdigest() if source else "",
+        source_digest,
         seed,
         n_gen,
         resample,
-        names,
-        digest.hexdigest(),
-        weight is not None,
+        columns=names,
+        events=digest.hexdigest(),
+        weighted=weight is not None,
     )
 
 
@@ -133,22 +135,17 @@ def prepare(directory: Path, job: Job, x: np.ndarray, weight: np.ndarray | None)
     if before == now:
         return
     if any(directory.glob("member_*.npy")):
-        names = [name for name in now if before.get(name) != now[name]]
-        what = {name: _SAID.get(name, name) for name in names}
-        was, is_now = (
-            ", ".join(f"{what[n]} {_short(job.get(n, 'unknown'))}" for n in names)
-            for job in (before, now)
-        )
+        changed = [name for name in now if before.get(name) != now[name]]
         raise InputError(
             f"members in {directory}",
-            f"those of this job: {is_now}",
-            was,
+            f"those of this job: {_said(now, changed)}",
+            _said(before, changed),
             "give another directory, or the settings they were made with",
         )
     path.unlink(missing_ok=True)  # it comes last, and so vouches for the events
     for name, array in (("train.npy", x), ("train_weight.npy", weight)):
         if array is not None:
-            with whole(directory / name) as part, open(part, "wb") as file:
+            with whole(directory / name) as unfinished, open(unfinished, "wb") as file:
                 np.save(file, array)
     write_json(path, now)
 
@@ -160,16 +157,22 @@ def read_job(directory: Path) -> Job:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a small file whole."""
-    with whole(path) as part:
-        part.write_text(json.dumps(value, indent=1))
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(value, indent=1))
 
 
-_SAID = {
+_NAMES = {
     "source": "source of the generator",
     "events": "training events",
     "n_gen": "generated events",
     "resample": "resampling",
 }
+
+
+def _said(settings: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Some settings of a job, in words."""
+    words = (f"{_NAMES.get(n, n)} {_short(settings.get(n, 'unknown'))}" for n in names)
+    return ", ".join(words)
 
 
 def _short(value: Any) -> str:

@@ -71,7 +71,8 @@ def split_name(name: str) -> tuple[str, str]:
             "the name of a file",
             f"write {Path(module).stem}:{attribute or 'fit'} in the directory of that file",
         )
-    if not all(part.isidentifier() for part in [*module.split("."), *attribute.split(".")]):
+    words = [*module.split("."), *attribute.split(".")]
+    if not all(word.isidentifier() for word in words):
         raise _wrong(
             name,
             "package.module:function",
@@ -85,13 +86,14 @@ def source_of(name: str) -> Path | None:
     """The file of the function's module, found without running it; None where it is no plain
     file.
     """
-    parts = Path(*split_name(name)[0].split("."))
-    tries = (
+    module, _ = split_name(name)
+    stem = Path(*module.split("."))
+    candidates = (
         Path(entry) / tail
         for entry in [str(Path.cwd()), *sys.path]
-        for tail in (parts.with_suffix(".py"), parts / "__init__.py")
+        for tail in (stem.with_suffix(".py"), stem / "__init__.py")
     )
-    return next((path for path in tries if path.is_file()), None)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _wrong(name: str, expected: str, got: str, fix: str) -> InputError:

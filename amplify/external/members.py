@@ -4,15 +4,17 @@ The command trains each in a process of its own (`supervise`), which outlives cr
 members are the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from amplify.external.protocol import (
+    Block,
     Fit,
     MemberError,
+    MemberProgress,
     Order,
     Resample,
     check_numbers,
@@ -25,8 +27,6 @@ from amplify.external.protocol import (
     training_events,
 )
 from amplify.types import Samples
-
-Progress = Callable[[int, int, str], None]  # members done, members in all, what is going on
 
 
 class FailedMembersError(MemberError):
@@ -57,7 +57,7 @@ def external_members(
     seed: int = 0,
     weight: Any = None,
     resample: Resample = "bootstrap",
-    progress: Progress | None = None,
+    progress: MemberProgress | None = None,
 ) -> Samples:
     """Trains a user's generator `members` times, each on a bootstrap sample of x_train, and
     generates n_gen events with each.
@@ -86,9 +86,9 @@ def external_members(
     """
     x_train, weight = training_events(x_train, weight)
     check_numbers(members=members, n_gen=n_gen, seed=seed, resample=resample)
-    good: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+    good: dict[int, Block] = {}
     failed: dict[int, MemberError] = {}
-    seen: dict[str, int] = {}
+    by_fingerprint: dict[str, int] = {}
     for member in range(members):
         if progress is not None:
             progress(member, members, f"member {member}")
@@ -96,7 +96,7 @@ def external_members(
         try:
             sample = fit_member(fit, x_train, weight, member, seed, resample)
             first = probe(sample, order)
-            other = seen.setdefault(fingerprint(first), member)
+            other = by_fingerprint.setdefault(fingerprint(first), member)
             if other != member:
                 raise same_events((other, member))
             blocks = list(generate(sample, order, first))
@@ -105,34 +105,43 @@ def external_members(
             if len(failed) > 1 and not good:
                 break
         else:
-            weights = [w for _, w in blocks if w is not None]
-            good[member] = (
-                np.concatenate([x for x, _ in blocks]),
-                np.concatenate(weights) if weights else None,
-            )
+            good[member] = _joined(blocks)
     if progress is not None:
         progress(members, members, "")
     samples = _stacked(good)
     if failed:
-        first_failed, error = next(iter(failed.items()))
-        _, expected, got, fix = error.args
-        left = (
-            f"the {len(good)} members that trained are in error.samples"
-            if good
-            else "no member trained"
-        )
-        others = f", and {len(failed) - 1} more that failed" if len(failed) > 1 else ""
-        raise FailedMembersError(
-            f"member {first_failed}{others}", expected, got, f"{fix}; {left}", samples, failed
-        ) from error.__cause__
+        raise _failure(failed, samples, len(good)) from next(iter(failed.values())).__cause__
     assert samples is not None
     return samples
 
 
-def _stacked(good: dict[int, tuple[np.ndarray, np.ndarray | None]]) -> Samples | None:
+def _joined(blocks: Sequence[Block]) -> Block:
+    weights = [weight for _, weight in blocks if weight is not None]
+    return np.concatenate([x for x, _ in blocks]), np.concatenate(weights) if weights else None
+
+
+def _failure(
+    failed: dict[int, MemberError], samples: Samples | None, n_good: int
+) -> FailedMembersError:
+    """The error of the first member that failed, and what became of the others."""
+    member, error = next(iter(failed.items()))
+    _, expected, got, fix = error.args
+    others = f", and {len(failed) - 1} more that failed" if len(failed) > 1 else ""
+    left = f"the {n_good} members that trained are in error.samples" if n_good else ""
+    return FailedMembersError(
+        f"member {member}{others}",
+        expected,
+        got,
+        f"{fix}; {left or 'no member trained'}",
+        samples,
+        failed,
+    )
+
+
+def _stacked(good: dict[int, Block]) -> Samples | None:
     if not good:
         return None
-    weights = [w for _, w in good.values() if w is not None]
+    weights = [weight for _, weight in good.values() if weight is not None]
     if len(weights) not in (0, len(good)):
         raise mixed_weights()
     return Samples(

@@ -20,6 +20,16 @@ _THREADS = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+# As `python -m amplify.external.worker`, but a worker also finds the package where only this
+# process knew the way to it, such as a notebook beside the checkout. The way comes last on the
+# path: nothing is found there that the user's environment has.
+_PACKAGES = str(Path(__file__).parents[2])
+_PROGRAM = (
+    "import os, sys; packages, *arguments = sys.argv[1:];"
+    " sys.path = [*(entry or os.getcwd() for entry in sys.path), packages];"
+    " from amplify.external.worker import main; sys.exit(main(arguments))"
+)
+
 
 class Process(NamedTuple):
     """A worker and when it was started (monotonic seconds)."""
@@ -39,19 +49,12 @@ def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
         workers: how many there are at a time, to share the cores with.
     """
     threads = max(1, _cores() // workers)
-    ours = {name: str(threads) for name in _THREADS} | {
-        "PYTHONUNBUFFERED": "1"
-    }  # else a crash takes the last words along
+    ours = {name: str(threads) for name in _THREADS}
+    ours["PYTHONUNBUFFERED"] = "1"  # else a crash takes the last words along
     if workers > 1:
         ours["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # else the first JAX process takes the GPU
-    command = [
-        sys.executable,
-        "-m",
-        "amplify.external.worker",
-        str(directory),
-        str(member),
-        str(lifeline),
-    ]
+    arguments = [str(directory), str(member), str(lifeline)]
+    command = [sys.executable, "-c", _PROGRAM, _PACKAGES, *arguments]
     with open(log_file(directory, member), "wb") as log:
         popen = subprocess.Popen(  # noqa: S603  our own module
             command,
@@ -82,21 +85,19 @@ def last_words(process: Process, log: Path) -> str:
     code = process.popen.returncode
     if code < 0:
         name = signal.Signals(-code).name
-        how = f"was killed by {name}" + (
-            ", perhaps for want of memory" if name == "SIGKILL" else ""
-        )
+        guess = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        how = f"was killed by {name}{guess}"
     else:
         how = f"ended with exit code {code}"
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - 4096))
-        lines = [
-            line
-            for line in file.read().decode(errors="replace").splitlines()
-            if any(map(str.isalnum, line))
-        ]
+        text = file.read().decode(errors="replace")
+    lines = [line for line in text.splitlines() if any(map(str.isalnum, line))]
     printed = one_line(" / ".join(lines[-2:]), 200)
     return f"{how}, printing last: {printed}" if printed else f"{how}, printing nothing"
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,8 +1,8 @@
 """What a user's generator promises, in any framework, and the checks that it keeps it.
 
-    fit(x_train [n, dim], seed) -> sample          train on these events; `fit(x_train, seed,
-    weight)` where events have weights [n] sample(n, seed) -> x [n, dim]                  or (x,
-    weight [n]), where generated events have weights
+    fit(x_train [n, dim], seed) -> sample    trains on these events;
+                                             fit(x_train, seed, weight) where they have weights [n]
+    sample(n, seed) -> x [n, dim]            generates; (x, weight [n]) where events have weights
 
 Seeds are integers in 0..2^31 - 1, which every framework takes. Those of member m come from NumPy's
 `default_rng([seed, m, role])` with the roles below, so that a member is the same whichever others
@@ -21,11 +21,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from amplify.errors import InputError, MissingExtraError
+from amplify.text import one_line
 
 Fit = Callable[..., Any]
 Sample = Callable[[int, int], Any]
 Resample = Literal["bootstrap", "none"]
 Block = tuple[np.ndarray, np.ndarray | None]  # events [n, dim] and their weights [n]
+MemberProgress = Callable[[int, int, str], None]  # members done, members in all, what is going on
 
 BLOCK = 1 << 18  # events asked for at once
 _PROBE = 1 << 12  # events by which samples are compared
@@ -126,7 +128,10 @@ def check_takes_weight(fit: Fit) -> None:
         parameter.POSITIONAL_OR_KEYWORD,
         parameter.KEYWORD_ONLY,
     ):
-        fix = "add the parameter and use it in the loss, or give events without weights: dropping them would answer another question"
+        fix = (
+            "add the parameter and use it in the loss, or give events without weights:"
+            " dropping them would answer another question"
+        )
         raise InputError(
             "weighted training events",
             "a generator fit(x_train, seed, weight)",
@@ -152,16 +157,13 @@ def fit_member(
         InputError: there are weights, and fit takes none.
         MemberError: fit raised, or returned no function.
     """
-    weights = {}
     if weight is not None:
         check_takes_weight(fit)
-        weights = {"weight": weight}
-    rows = (
-        _random(seed, member, _ROWS).integers(len(x_train), size=len(x_train))
-        if resample == "bootstrap"
-        else np.arange(len(x_train))
-    )
-    weights = {name: w[rows] for name, w in weights.items()}
+    n = len(x_train)
+    rows = np.arange(n)
+    if resample == "bootstrap":
+        rows = _random(seed, member, _ROWS).integers(n, size=n)
+    weights = {} if weight is None else {"weight": weight[rows]}
     sample = _called(
         member,
         "fit(x_train, seed) to return",
@@ -186,28 +188,29 @@ def probe(sample: Sample, order: Order) -> Block:
     """A few events from the seed that all members share, to tell whether members differ at all.
     They are in no estimate: common noise would hide the spread.
     """
-    return _drawn(
-        sample, order, min(order.n_gen, _PROBE), _integer(_random(order.seed, 0, _COMMON))
-    )
+    common_seed = _integer(_random(order.seed, 0, _COMMON))
+    return _drawn(sample, order, min(order.n_gen, _PROBE), common_seed)
 
 
 def fingerprint(block: Block) -> str:
     """A digest of a probe. Two trainings on different events have different ones, unless events
     take few values and n_train is of order 10^7.
     """
-    return hashlib.sha256(
-        b"".join(part.tobytes() for part in block if part is not None)
-    ).hexdigest()
+    content = b"".join(array.tobytes() for array in block if array is not None)
+    return hashlib.sha256(content).hexdigest()
 
 
 def same_events(members: tuple[int, int]) -> InputError:
     """What is wrong where two members have one fingerprint."""
-    got = "the same events from the same seed"
+    fix = (
+        "let fit(x_train, seed) learn from x_train and start from its seed;"
+        " then train all members again"
+    )
     return InputError(
         f"members {members[0]} and {members[1]}",
         "events that differ",
-        got,
-        "let fit(x_train, seed) learn from x_train and start from its seed; then train all members again",
+        "the same events from the same seed",
+        fix,
     )
 
 
@@ -271,9 +274,9 @@ def _drawn(sample: Sample, order: Order, n: int, seed: int) -> Block:
             "return one weight per event",
         )
     x = _finite(x, order.dtype, who, call)
-    return x, None if weight is None else _finite(
-        weight, np.dtype(np.float64), who, f"the weights of {call}"
-    )
+    if weight is not None:
+        weight = _finite(weight, np.dtype(np.float64), who, f"the weights of {call}")
+    return x, weight
 
 
 def _finite(values: np.ndarray, dtype: np.dtype, who: str, what: str) -> np.ndarray:
@@ -318,18 +321,11 @@ def _called(member: int, expected: str, call: Callable[[], Any]) -> Any:
 
 def raised(error: BaseException) -> str:
     """An exception and the last line of the user's own code it came through."""
-    foreign = (
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("purelib"),
-        str(Path(__file__).parent),
-        "<",
-    )
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(foreign)
-    ]
-    place = f" ({Path(own[-1].filename).name} line {own[-1].lineno})" if own else ""
+    libraries = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+    foreign = (*libraries, str(Path(__file__).parent), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(foreign)]
+    place = f" ({Path(users[-1].filename).name} line {users[-1].lineno})" if users else ""
     text = one_line(str(error))
     return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
 

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from amplify.external.job import (
 from amplify.external.loading import split_name
 from amplify.external.process import Process, ended, kill, last_words, start
 from amplify.external.protocol import (
+    MemberProgress,
     Resample,
     check_numbers,
     mixed_weights,
@@ -34,7 +35,6 @@ from amplify.external.protocol import (
     training_events,
 )
 
-Progress = Callable[[int, int, str], None]  # members done, members in all, what is going on
 _LOOK = 0.05  # seconds between two looks at the processes
 
 
@@ -54,12 +54,14 @@ class Supervised(NamedTuple):
 
 
 class _Failure(NamedTuple):
+    """Why a member has no events. `of_all` holds the parts of an error that is no matter of one
+    member.
+    """
+
     expected: str
     got: str
     fix: str
-    of_all: tuple[str, str, str, str] | None = (
-        None  # the parts of an error that is no matter of one member
-    )
+    of_all: tuple[str, str, str, str] | None = None
 
 
 def train_members(
@@ -75,7 +77,7 @@ def train_members(
     resample: Resample = "bootstrap",
     timeout: float | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: MemberProgress | None = None,
 ) -> Supervised:
     """Trains members and writes the events of each to `directory/member_NNN.npy`, which
     `amplify.tables.files.open_table` reads.
@@ -133,13 +135,14 @@ def _train(
     members: int,
     timeout: float | None,
     workers: int,
-    progress: Progress | None,
+    progress: MemberProgress | None,
 ) -> Supervised:
+    """Keeps `workers` processes running until every member has finished or failed."""
     finished = [m for m in range(members) if is_finished(directory, m)]
     waiting = deque(m for m in range(members) if m not in finished)
     running: dict[int, Process] = {}
     failed: dict[int, _Failure] = {}
-    told = None
+    last_news = None
     _compare(directory, finished)
     lifeline, other_end = os.pipe()
     try:
@@ -154,24 +157,18 @@ def _train(
                 if not (late or ended(process)):
                     continue
                 kill(running.pop(member))
-                if is_finished(
-                    directory, member
-                ):  # it may have crashed or hung afterwards, on its way out
+                # one that finished may have crashed or hung afterwards, on its way out
+                if is_finished(directory, member):
                     finished.append(member)
                     _compare(directory, finished)
                 else:
-                    failed[member] = _failure(
-                        directory,
-                        member,
-                        process,
-                        f"{timeout:g} s" if timeout is not None and late else None,
-                    )
+                    failed[member] = _failure(directory, member, process, timeout if late else None)
                     clear(directory, member)
                     _give_up(directory, failed, finished)
             news = len(finished) + len(failed), members, _note(running, len(failed))
-            if progress is not None and news != told:
+            if progress is not None and news != last_news:
                 progress(*news)
-                told = news
+                last_news = news
     finally:
         for member, process in running.items():
             kill(process)
@@ -180,11 +177,11 @@ def _train(
         os.close(other_end)
     if len(finished) < 2:
         member, failure = min(failed.items())
-        got = f"{len(finished)} of {members}; member {member}: expected {failure.expected}, got {failure.got}"
+        why = f"member {member}: expected {failure.expected}, got {failure.got}"
         raise NeedsMembersError(
             "trained members",
             "at least 2",
-            got,
+            f"{len(finished)} of {members}; {why}",
             f"{failure.fix}; log in {log_file(directory, member)}",
         )
     weighted = _outcome(directory, finished[0])["weighted"]
@@ -199,25 +196,21 @@ def _train(
     )
 
 
-def _failure(directory: Path, member: int, process: Process, limit: str | None) -> _Failure:
-    """Why there are no events."""
+def _failure(directory: Path, member: int, process: Process, limit: float | None) -> _Failure:
+    """Why there are no events; `limit` in seconds, where it was passed."""
     if limit is not None:
         return _Failure(
             "events",
-            f"none, it ran longer than --timeout {limit}",
+            f"none, it ran longer than --timeout {limit:g} s",
             "give it longer or make the training shorter",
         )
     outcome = _outcome(directory, member)
     if "error" in outcome:
         what, expected, got, fix = outcome["error"]
-        return _Failure(
-            expected, got, fix, (what, expected, got, fix) if outcome["of_all"] else None
-        )
-    return _Failure(
-        "events",
-        f"none, its process {last_words(process, log_file(directory, member))}",
-        "correct the generator",
-    )
+        of_all = (what, expected, got, fix) if outcome["of_all"] else None
+        return _Failure(expected, got, fix, of_all)
+    words = last_words(process, log_file(directory, member))
+    return _Failure("events", f"none, its process {words}", "correct the generator")
 
 
 def _give_up(directory: Path, failed: dict[int, _Failure], finished: Sequence[int]) -> None:
@@ -225,26 +218,26 @@ def _give_up(directory: Path, failed: dict[int, _Failure], finished: Sequence[in
     enough.
     """
     for member, failure in sorted(failed.items()):
-        seen = f"log in {log_file(directory, member)}"
+        where = f"log in {log_file(directory, member)}"
         if failure.of_all:
             what, expected, got, fix = failure.of_all
-            raise InputError(what, expected, got, f"{fix}; {seen}")
+            raise InputError(what, expected, got, f"{fix}; {where}")
         if len(failed) > 1 and not finished:
             others = ", ".join(str(m) for m in sorted(failed) if m != member)
             raise InputError(
                 f"member {member}",
                 failure.expected,
                 failure.got,
-                f"{failure.fix}; {seen}; member {others} failed too, so no more were tried",
+                f"{failure.fix}; {where}; member {others} failed too, so no more were tried",
             )
 
 
 def _compare(directory: Path, finished: Sequence[int]) -> None:
     """Refuses members whose samplers are the same, or of which only some have weights."""
-    seen: dict[str, int] = {}
+    by_fingerprint: dict[str, int] = {}
     outcomes = {member: _outcome(directory, member) for member in sorted(finished)}
     for member, outcome in outcomes.items():
-        other = seen.setdefault(outcome["fingerprint"], member)
+        other = by_fingerprint.setdefault(outcome["fingerprint"], member)
         if other != member:
             raise same_events((other, member))
     if len({outcome["weighted"] for outcome in outcomes.values()}) > 1:
@@ -257,8 +250,8 @@ def _outcome(directory: Path, member: int) -> dict[str, Any]:
 
 
 def _note(running: dict[int, Process], n_failed: int) -> str:
-    times = [
-        f"member {member}: {time.monotonic() - process.started:.0f} s"
-        for member, process in running.items()
-    ]
-    return ", ".join([*times, *([f"{n_failed} failed"] if n_failed else [])])
+    now = time.monotonic()
+    notes = [f"member {m}: {now - process.started:.0f} s" for m, process in running.items()]
+    if n_failed:
+        notes.append(f"{n_failed} failed")
+    return ", ".join(notes)

@@ -1,5 +1,5 @@
-"""One member in a process of its own: `python -m amplify.external.worker DIRECTORY MEMBER PIPE`,
-started by `supervise`.
+"""One member in a process of its own, which `process.start` starts with the directory of the job,
+the number of the member and its end of a pipe.
 
 It loads NumPy and what the user's function loads, nothing else.
 """
@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,16 @@ from amplify.external.protocol import (
 from amplify.storage import whole
 
 
-def main(directory: Path, member: int, pipe: int) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Trains the member and says how it went; the exit code."""
+    directory, member, pipe = Path(arguments[0]), int(arguments[1]), int(arguments[2])
     _end_with_parent(pipe)
     try:
         _train(directory, read_job(directory), member)
     except AmplifyError as error:
         traceback.print_exc()
-        write_json(
-            outcome_file(directory, member),
-            {"error": error.args[:4], "of_all": not isinstance(error, MemberError)},
-        )
+        outcome = {"error": error.args[:4], "of_all": not isinstance(error, MemberError)}
+        write_json(outcome_file(directory, member), outcome)
         return 1
     return 0
 
@@ -51,30 +51,31 @@ def _train(directory: Path, job: Job, member: int) -> None:
     order = Order(member, job.seed, job.n_gen, x.shape[1], x.dtype)
     _seed_streams(fit_seed(member, job.seed))
     sample = fit_member(fit, x, weight, member, job.seed, job.resample)
-    _seed_streams(
-        fit_seed(member, job.seed) + 1
-    )  # once more, for a framework that fit was the first to load
+    # once more, for a framework that fit was the first to load
+    _seed_streams(fit_seed(member, job.seed) + 1)
     first = probe(sample, order)
-    with whole(events_file(directory, member)) as part:
-        table = np.lib.format.open_memmap(
-            part, "w+", *_layout(job, order.dtype, weighted=first[1] is not None), version=(3, 0)
-        )
+    weighted = first[1] is not None
+    dtype, shape = _layout(job, order.dtype, weighted=weighted)
+    with whole(events_file(directory, member)) as unfinished:
+        table = np.lib.format.open_memmap(unfinished, "w+", dtype, shape, version=(3, 0))
         start = 0
         for x_gen, weight_gen in generate(sample, order, first):
-            rows = table[start : start + len(x_gen)]
+            _fill(table[start : start + len(x_gen)], job, x_gen, weight_gen)
             start += len(x_gen)
-            if table.dtype.names is None:
-                rows[:] = x_gen
-                continue
-            for name, column in zip(job.columns, x_gen.T, strict=True):
-                rows[name] = column
-            if weight_gen is not None:
-                rows[job.weight_column] = weight_gen
         table.flush()
-        write_json(
-            outcome_file(directory, member),
-            {"fingerprint": fingerprint(first), "weighted": first[1] is not None},
-        )
+        outcome = {"fingerprint": fingerprint(first), "weighted": weighted}
+        write_json(outcome_file(directory, member), outcome)
+
+
+def _fill(rows: np.ndarray, job: Job, x: np.ndarray, weight: np.ndarray | None) -> None:
+    """Writes events [n, dim] and weights [n] into rows of the file, [n, dim] or n records."""
+    if rows.dtype.names is None:
+        rows[:] = x
+        return
+    for name, column in zip(job.columns, x.T, strict=True):
+        rows[name] = column
+    if weight is not None:
+        rows[job.weight_column] = weight
 
 
 def _layout(job: Job, dtype: np.dtype, *, weighted: bool) -> tuple[np.dtype, tuple[int, ...]]:
@@ -83,9 +84,9 @@ def _layout(job: Job, dtype: np.dtype, *, weighted: bool) -> tuple[np.dtype, tup
     """
     if not weighted and job.columns == [f"x{i}" for i in range(len(job.columns))]:
         return dtype, (job.n_gen, len(job.columns))
-    fields = [(name, dtype) for name in job.columns] + (
-        [(job.weight_column, np.dtype(np.float64))] if weighted else []
-    )
+    fields = [(name, dtype) for name in job.columns]
+    if weighted:
+        fields.append((job.weight_column, np.dtype(np.float64)))
     return np.dtype(fields), (job.n_gen,)
 
 
@@ -110,7 +111,3 @@ def _end_with_parent(pipe: int) -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -8,7 +8,6 @@ real ones a standard normal base and linear tails outside. A periodic dimension 
 learned angle in each layer.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -16,29 +15,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 from jax.scipy.stats import norm
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.generators import spline
+from amplify.generators.coordinates import Coordinates, Numbers, coordinates, wrap
 from amplify.nets.mlp import MLP
 from amplify.types import Generator, Params
 
 BOUND = 5.0  # of the splines, in standard deviations of a real dimension
 
 
-class Coordinates(NamedTuple):
-    """How data meet the network, u = (x - shift) / scale: standardised real dimensions, bounded and
-    periodic ones on [-BOUND, BOUND]. Arrays [dim].
-    """
-
-    shift: Float[Array, " dim"]
-    scale: Float[Array, " dim"]
-    uniform: Bool[Array, " dim"]  # uniform base: bounded or periodic
-    periodic: Bool[Array, " dim"]
-
-
 class FlowConfig(NamedTuple):
-    """Size of the flow. `hidden` are the widths of the conditioner in each layer."""
+    """Size of the flow.
+
+    Attributes:
+        layers: coupling layers, each of which moves half of the dimensions.
+        hidden: widths of the network in each layer.
+        bins: of each spline.
+        dropout: of the hidden units, in training.
+    """
 
     layers: int = 4
     hidden: tuple[int, ...] = (32, 32)
@@ -46,72 +42,44 @@ class FlowConfig(NamedTuple):
     dropout: float = 0.0
 
 
-def coordinates(
-    x: Float[Array, "n dim"],
-    *,
-    bounded: Mapping[int, tuple[float, float]] | None = None,
-    periodic: Mapping[int, tuple[float, float]] | None = None,
-) -> Coordinates:
-    """Coordinates from training events: mean and width of the real dimensions, (low, high) of the
-    bounded and of the periodic ones by column.
-    """
-    bounded, periodic = dict(bounded or {}), dict(periodic or {})
-    dim = x.shape[1]
-    for column, (low, high) in (bounded | periodic).items():
-        if not 0 <= column < dim or not low < high:
-            raise InputError(
-                "bounded or periodic dimension",
-                f"a column of 0..{dim - 1} and low < high",
-                f"column {column}, {low}..{high}",
-                "correct it",
-            )
-    values = np.asarray(x, np.float64)
-    shift, scale = values.mean(0), values.std(0)
-    uniform, circle = np.zeros(dim, bool), np.zeros(dim, bool)
-    for column, (low, high) in (bounded | periodic).items():
-        shift[column], scale[column] = (low + high) / 2, (high - low) / 2 / BOUND
-        uniform[column], circle[column] = True, column in periodic
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise InputError(
-            "training events",
-            "a finite width in every column",
-            f"widths {scale}",
-            "drop constant columns",
-        )
-    return Coordinates(
-        jnp.asarray(shift, jnp.float32),
-        jnp.asarray(scale, jnp.float32),
-        jnp.asarray(uniform),
-        jnp.asarray(circle),
-    )
-
-
-def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -> Generator:
+def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -> Generator:
     """The flow as a Generator. Its params are a pytree with a leading axis [layer]; its loss is the
     weighted mean of -log p in units of u.
+
+    >>> from amplify.truth import ring
+    >>> x = ring.sample(jax.random.key(0), n=1000)
+    >>> flow = coupling_flow(x)
+    >>> params = flow.init(jax.random.key(1))
+    >>> flow.log_prob(params, x).shape
+    (1000,)
+
+    Args:
+        x: training events [n, dim], all of whose dimensions are real then, or the `coordinates` of
+            them, which name the bounded and periodic ones.
+        config: size of the flow.
+
+    Raises:
+        InputError: a flow without layers, splines of one bin, or what `coordinates` refuses.
     """
-    dim = coordinates.shift.shape[0]
+    own = (x if isinstance(x, Coordinates) else coordinates(x)).on(BOUND)
+    dim = own.shift.shape[0]
     if config.layers < 1 or config.bins < 2:
-        raise InputError(
-            "FlowConfig",
-            "at least 1 layer and 2 bins",
-            f"{config.layers} layers, {config.bins} bins",
-            "choose a larger flow",
-        )
+        got = f"{config.layers} layers, {config.bins} bins"
+        raise InputError("FlowConfig", "at least 1 layer and 2 bins", got, "choose a larger flow")
     n_moved = dim - dim // 2
     orders = _orders(dim, config.layers)
     permutations = _permutations(orders)
-    layer_periodic = np.asarray(coordinates.periodic)[orders]  # [layer, dim]
+    layer_periodic = np.asarray(own.periodic)[orders]  # [layer, dim]
     any_periodic = bool(layer_periodic.any())
     per_dim = 3 * config.bins + 1 + any_periodic
     net = MLP(config.hidden, n_moved * per_dim, config.dropout)
     n_features = max(dim - n_moved, 1) * (2 if any_periodic else 1)
-    log_scale = jnp.log(coordinates.scale).sum()
+    log_scale = jnp.log(own.scale).sum()
+    first, last = orders[0], np.argsort(orders[0])  # into the order of the first layer, and back
 
     def init(key: PRNGKeyArray) -> Params:
-        return jax.vmap(lambda k: net.init(k, jnp.zeros((1, n_features))))(
-            jax.random.split(key, config.layers)
-        )
+        keys = jax.random.split(key, config.layers)
+        return jax.vmap(lambda key: net.init(key, jnp.zeros((1, n_features))))(keys)
 
     def splines(
         layer: Params, fixed: Array, periodic: Array, key: PRNGKeyArray | None
@@ -128,12 +96,11 @@ def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -
         moved_periodic = periodic[:n_moved, None]
         # the slope has to be the same where the circle closes
         closed = jnp.where(moved_periodic, raw[2 * config.bins], raw[3 * config.bins])
-        return spline.spline(raw.at[3 * config.bins].set(closed)[:-1], BOUND), jnp.where(
-            moved_periodic, BOUND * raw[-1], 0.0
-        )
+        shape = spline.spline(raw.at[3 * config.bins].set(closed)[:-1], BOUND)
+        return shape, jnp.where(moved_periodic, BOUND * raw[-1], 0.0)
 
     def turned(u: Array, angle: Array | float, periodic: Array) -> Array:
-        return jnp.where(periodic[:, None], _wrap(u + angle), u) if any_periodic else u
+        return jnp.where(periodic[:, None], wrap(u + angle, BOUND), u) if any_periodic else u
 
     def to_base(params: Params, u: Array, key: PRNGKeyArray | None) -> tuple[Array, Array]:
         """Data to base [dim, n] and log |det|, first layer first; the dimensions arrive in the
@@ -145,40 +112,26 @@ def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -
             moved, fixed = u[:n_moved], u[n_moved:]
             shape, turn = splines(params, fixed, periodic, None if key is None else layer_key)
             moved, change = spline.forward(shape, turned(moved, turn, periodic[:n_moved]))
-            return (
-                _permuted(permutation, jnp.concatenate([moved, fixed])),
-                log_det + change.sum(axis=0),
-            ), None
+            u = _permuted(permutation, jnp.concatenate([moved, fixed]))
+            return (u, log_det + change.sum(axis=0)), None
 
         keys = jax.random.split(jax.random.key(0) if key is None else key, config.layers)
         scanned = (params, jnp.asarray(layer_periodic), jnp.asarray(permutations, u.dtype), keys)
-        (u, log_det), _ = jax.lax.scan(
-            layer, (u, jnp.zeros(u.shape[1], u.dtype)), scanned, unroll=min(config.layers, 4)
-        )
-        return u, log_det
-
-    last = np.argsort(
-        orders[0]
-    )  # after the last layer the columns are back in the order of the first
+        start = (u, jnp.zeros(u.shape[1], u.dtype))
+        return jax.lax.scan(layer, start, scanned, unroll=min(config.layers, 4))[0]
 
     def log_prob_u(params: Params, u: Array, key: PRNGKeyArray | None = None) -> Array:
-        base, log_det = to_base(params, u.T[orders[0]], key)
-        log_base = jnp.where(
-            coordinates.uniform[orders[0], None], _log_uniform(base), norm.logpdf(base)
-        )
+        base, log_det = to_base(params, u.T[first], key)
+        log_base = jnp.where(own.uniform[first, None], _log_uniform(base), norm.logpdf(base))
         return log_base.sum(axis=0) + log_det
 
-    def network(x: Array) -> Array:
-        return (x - coordinates.shift[None]) / coordinates.scale[None]
-
     def log_prob(params: Params, x: Array) -> Array:
-        return log_prob_u(params, network(x)) - log_scale
+        return log_prob_u(params, own.to_network(x)) - log_scale
 
     def loss(params: Params, key: PRNGKeyArray, x: Array, weight: Array) -> Array:
-        return (
-            -(weight * log_prob_u(params, network(x), key if config.dropout > 0 else None)).sum()
-            / weight.sum()
-        )
+        dropout_key = key if config.dropout > 0 else None
+        weighted = weight * log_prob_u(params, own.to_network(x), dropout_key)
+        return -weighted.sum() / weight.sum()
 
     def sample(params: Params, latent: Array) -> Array:
         def layer(u: Array, inputs: Any) -> tuple[Array, None]:
@@ -189,12 +142,10 @@ def coupling_flow(coordinates: Coordinates, config: FlowConfig = FlowConfig()) -
             moved = turned(spline.inverse(shape, moved), -turn, periodic[:n_moved])
             return jnp.concatenate([moved, fixed]), None
 
-        base = jnp.where(coordinates.uniform[None], BOUND * (2 * latent - 1), ndtri(latent)).T[
-            orders[0]
-        ]
+        base = jnp.where(own.uniform[None], BOUND * (2 * latent - 1), ndtri(latent)).T[first]
         scanned = (params, jnp.asarray(layer_periodic), jnp.asarray(permutations, base.dtype))
         u, _ = jax.lax.scan(layer, base, scanned, reverse=True)
-        return u[last].T * coordinates.scale[None] + coordinates.shift[None]
+        return own.to_events(u[last].T)
 
     return Generator(init, loss, sample, log_prob, dim)
 
@@ -226,7 +177,7 @@ def _permutations(orders: np.ndarray) -> np.ndarray:
 
 
 def _permuted(matrix: Array, u: Array) -> Array:
-    """U [dim, n] with its dimensions permuted. A product with zeros and ones is exact, and its
+    """`u` [dim, n] with its dimensions permuted. A product with zeros and ones is exact, and its
     gradient is another one instead of a scatter.
     """
     return jnp.matmul(matrix, u, precision=jax.lax.Precision.HIGHEST)
@@ -245,10 +196,6 @@ def _features(fixed: Array, periodic: Array, any_periodic: bool) -> Array:
     return jnp.concatenate(
         [jnp.where(circle, jnp.cos(angle), fixed), jnp.where(circle, jnp.sin(angle), 0.0)]
     ).T
-
-
-def _wrap(u: Array) -> Array:
-    return jnp.remainder(u + BOUND, 2 * BOUND) - BOUND
 
 
 def _log_uniform(u: Array) -> Array:

@@ -20,8 +20,8 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.generators.coordinates import Coordinates, Numbers, coordinates
 from amplify.nets.velocity import VectorVelocity
-from amplify.ttbar.kinematics import wrap
 from amplify.types import Generator, Params
 
 Points = Float[Array, "n dim"]
@@ -45,16 +45,6 @@ class Base(NamedTuple):
     log_prob: Callable[[Points], Float[Array, " n"]]
 
 
-class Coordinates(NamedTuple):
-    """Network coordinates u = (x - shift) / scale; angles keep shift 0 and scale 1. Arrays
-    [dim].
-    """
-
-    shift: Float[Array, " dim"]
-    scale: Float[Array, " dim"]
-    angle: Bool[Array, " dim"]
-
-
 class Solver(NamedTuple):
     """How the flow is integrated.
 
@@ -71,38 +61,14 @@ class Solver(NamedTuple):
     block: int | None = None
 
 
-def coordinates(x: Points, *, angles: tuple[int, ...] = ()) -> Coordinates:
-    """Mean and width of the columns of training events; columns in `angles` are azimuths and stay
-    as they are.
-
-    Raises:
-        InputError: a column of constants, or an angle that is no column.
-    """
-    values, dim = np.asarray(x, np.float64), x.shape[1]
-    if not all(0 <= column < dim for column in angles):
-        raise InputError("angles", f"columns of 0..{dim - 1}", str(angles), "correct them")
-    angle = np.isin(np.arange(dim), angles)
-    shift, scale = np.where(angle, 0.0, values.mean(0)), np.where(angle, 1.0, values.std(0))
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise InputError(
-            "training events",
-            "a finite width in every column",
-            f"widths {scale}",
-            "drop constant columns",
-        )
-    return Coordinates(
-        jnp.asarray(shift, jnp.float32), jnp.asarray(scale, jnp.float32), jnp.asarray(angle)
-    )
-
-
-def normal_base(angle: Bool[Array, " dim"]) -> Base:
-    """Standard normal, uniform in the angles."""
+def normal_base(periodic: Bool[Array, " dim"]) -> Base:
+    """Standard normal, uniform on [-pi, pi) in periodic dimensions."""
 
     def sample(latent: Points) -> Points:
-        return jnp.where(angle[None], jnp.pi * (2 * latent - 1), ndtri(latent))
+        return jnp.where(periodic[None], jnp.pi * (2 * latent - 1), ndtri(latent))
 
     def log_prob(u: Points) -> Float[Array, " n"]:
-        return jnp.where(angle[None], -jnp.log(2 * jnp.pi), norm.logpdf(u)).sum(axis=-1)
+        return jnp.where(periodic[None], -jnp.log(2 * jnp.pi), norm.logpdf(u)).sum(axis=-1)
 
     return Base(sample, log_prob)
 
@@ -115,46 +81,62 @@ def flow_matching(
 ) -> Generator:
     """The Generator of a velocity field.
 
+    A velocity that leaves everything where it is gives the base, here a standard normal:
+
+    >>> x = jnp.array([[-1.0], [1.0]])
+    >>> still = Velocity(init=lambda key: {}, apply=lambda params, u, t: 0 * u)
+    >>> flow = flow_matching(still, coordinates(x))
+    >>> flow.log_prob({}, jnp.zeros((1, 1)))
+    Array([-0.9189385], dtype=float32)
+
     Args:
-        velocity: in network coordinates.
+        velocity: in network coordinates, where periodic dimensions live on [-pi, pi).
         coordinates: from events to those of the network.
-        base: in network coordinates; default standard normal, uniform in angles.
+        base: in network coordinates; default standard normal, uniform in periodic dimensions.
         solver: of `sample` and `log_prob`.
 
     Returns:
         Generator of events x [n, dim]. `log_prob` integrates backwards from the data; with `probes`
         it carries the noise of Hutchinson's estimate (arXiv:1810.01367), whose probes are the same
         in every call.
+
+    Raises:
+        InputError: a bounded dimension, whose ends a velocity would not respect.
     """
-    base = normal_base(coordinates.angle) if base is None else base
-    dim, angle = coordinates.shift.shape[0], coordinates.angle[None]
-    log_scale = jnp.log(coordinates.scale).sum()
+    hard_ends = np.flatnonzero(np.asarray(coordinates.uniform) & ~np.asarray(coordinates.periodic))
+    if hard_ends.size:
+        raise InputError(
+            "coordinates of flow matching",
+            "real or periodic dimensions",
+            f"bounded columns {hard_ends.tolist()}",
+            "transform these columns, or use coupling_flow",
+        )
+    own = coordinates.on(np.pi)
+    dim, log_scale = own.shift.shape[0], jnp.log(own.scale).sum()
+    base = normal_base(jnp.asarray(own.periodic)) if base is None else base
     grid = np.linspace(0, 1, solver.steps + 1)
 
-    def on_circle(u: Points) -> Points:
-        return jnp.where(angle, wrap(u), u)
-
     def field(params: Params, u: Points, t: Array) -> Points:
-        return velocity.apply(
-            params, on_circle(u), jnp.broadcast_to(t, u.shape[:1]).astype(u.dtype)
-        )
+        times = jnp.broadcast_to(t, u.shape[:1]).astype(u.dtype)
+        return velocity.apply(params, own.wrap(u), times)
 
     def loss(
         params: Params, key: PRNGKeyArray, x: Points, weight: Float[Array, " n"]
     ) -> Float[Array, ""]:
         key_base, key_time = jax.random.split(key)
-        start = base.sample(jax.random.uniform(key_base, x.shape, x.dtype, 2.0**-24, 1 - 2.0**-24))
-        way = on_circle((x - coordinates.shift[None]) / coordinates.scale[None] - start)
+        latent = jax.random.uniform(key_base, x.shape, x.dtype, 2.0**-24, 1 - 2.0**-24)
+        start = base.sample(latent)
+        way = own.wrap(own.to_network(x) - start)
         # one time in each of n equal intervals: less noise in the loss than n independent times
         t = (jnp.arange(len(x)) + jax.random.uniform(key_time, x.shape[:1], x.dtype)) / len(x)
-        difference = velocity.apply(params, on_circle(start + t[:, None] * way), t) - way
+        difference = velocity.apply(params, own.wrap(start + t[:, None] * way), t) - way
         return (weight * (difference**2).sum(axis=-1)).sum() / (weight.sum() * dim)
 
     def integrate(slope: Callable[[tuple, Array], tuple], state: tuple, times: np.ndarray) -> tuple:
         """Runge-Kutta over `times`; the state is a pytree whose first leaf is the point."""
 
-        def moved(state: tuple, h: Array, by: tuple) -> tuple:
-            return jax.tree.map(lambda a, b: a + h * b, state, by)
+        def moved(state: tuple, h: Array, slopes: tuple) -> tuple:
+            return jax.tree.map(lambda value, change: value + h * change, state, slopes)
 
         def step(state: tuple, ends: tuple[Array, Array]) -> tuple[tuple, None]:
             t, h = ends
@@ -164,26 +146,25 @@ def flow_matching(
             k4 = slope(moved(state, h, k3), t + h)
             total = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
             u, *rest = moved(state, h, total)
-            return (on_circle(u), *rest), None
+            return (own.wrap(u), *rest), None
 
         dtype = state[0].dtype
-        return jax.lax.scan(
-            step, state, (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
-        )[0]
+        ends = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
+        return jax.lax.scan(step, state, ends)[0]
 
     def sample_block(params: Params, latent: Points) -> Points:
-        (u,) = integrate(
-            lambda state, t: (field(params, state[0], t),), (base.sample(latent),), grid
-        )
-        return u * coordinates.scale[None] + coordinates.shift[None]
+        def slope(state: tuple, t: Array) -> tuple:
+            return (field(params, state[0], t),)
+
+        (u,) = integrate(slope, (base.sample(latent),), grid)
+        return own.to_events(u)
 
     def sample(params: Params, latent: Points) -> Points:
         n, size = len(latent), solver.block
         if size is None or n <= size:
             return sample_block(params, latent)
-        blocks = jnp.pad(latent, ((0, -n % size), (0, 0)), constant_values=0.5).reshape(
-            -1, size, dim
-        )
+        padded = jnp.pad(latent, ((0, -n % size), (0, 0)), constant_values=0.5)
+        blocks = padded.reshape(-1, size, dim)
         return jax.lax.map(partial(sample_block, params), blocks).reshape(-1, dim)[:n]
 
     def divergence(params: Params, u: Points, t: Array) -> tuple[Points, Float[Array, " n"]]:
@@ -194,31 +175,29 @@ def flow_matching(
         if solver.probes == 0:
             directions = jnp.broadcast_to(jnp.eye(dim, dtype=u.dtype)[:, None], (dim, *u.shape))
         else:
-            directions = jax.random.rademacher(
-                jax.random.key(0), (solver.probes, *u.shape), u.dtype
-            )
+            shape = (solver.probes, *u.shape)
+            directions = jax.random.rademacher(jax.random.key(0), shape, u.dtype)
 
-        def one(total: Array, direction: Array) -> tuple[Array, Array]:
+        def add(trace: Array, direction: Array) -> tuple[Array, Array]:
             v, change = push((direction,))
-            return total + (direction * change).sum(axis=-1), v
+            return trace + (direction * change).sum(axis=-1), v
 
-        trace, v = jax.lax.scan(one, jnp.zeros(len(u), u.dtype), directions)
+        trace, v = jax.lax.scan(add, jnp.zeros(len(u), u.dtype), directions)
         return v[0], trace / max(solver.probes, 1)
 
     def log_prob(params: Params, x: Points) -> Float[Array, " n"]:
-        u = on_circle((x - coordinates.shift[None]) / coordinates.scale[None])
-        u, change = integrate(
-            lambda state, t: divergence(params, state[0], t),
-            (u, jnp.zeros(len(u), u.dtype)),
-            grid[::-1],
-        )
+        def slope(state: tuple, t: Array) -> tuple:
+            return divergence(params, state[0], t)
+
+        u = own.wrap(own.to_network(x))
+        u, change = integrate(slope, (u, jnp.zeros(len(u), u.dtype)), grid[::-1])
         return base.log_prob(u) + change - log_scale
 
     return Generator(velocity.init, loss, sample, log_prob, dim)
 
 
 def vector_flow(
-    x: Points,
+    x: Numbers,
     hidden: tuple[int, ...] = (64, 64, 64),
     *,
     angles: tuple[int, ...] = (),
@@ -227,19 +206,32 @@ def vector_flow(
 ) -> Generator:
     """Flow matching on plain vectors with an MLP; coordinates from the training events x.
 
+    >>> from amplify.truth import ring
+    >>> x = ring.sample(jax.random.key(0), n=1000)
+    >>> flow = vector_flow(x, hidden=(16,))
+    >>> params = flow.init(jax.random.key(1))
+    >>> flow.loss(params, jax.random.key(2), x, jnp.ones(1000)).shape
+    ()
+
     Args:
-        x: training events.
+        x: training events [n, dim], NumPy or JAX.
         hidden: widths of the MLP.
         angles: columns that are azimuths in [-pi, pi).
         frequencies: Fourier features of time; 0 leaves the plain t, which is clearly worse
-            (README).
+            (docs/results).
         solver: of sampling and density.
+
+    Raises:
+        InputError: what `coordinates` refuses.
     """
-    own = coordinates(x, angles=angles)
-    net = VectorVelocity(hidden, tuple(np.asarray(own.angle).tolist()), frequencies)
-    dim = x.shape[1]
+    own = coordinates(x, periodic={column: (-np.pi, np.pi) for column in angles})
+    dim = own.shift.shape[0]
+    net = VectorVelocity(hidden, tuple(np.asarray(own.periodic).tolist()), frequencies)
 
     def init(key: PRNGKeyArray) -> Params:
         return net.init(key, jnp.zeros((1, dim)), jnp.zeros(1))
 
-    return flow_matching(Velocity(init, net.apply), own, solver=solver)  # pyright: ignore[reportArgumentType]
+    def apply(params: Params, u: Points, t: Float[Array, " n"]) -> Points:
+        return jnp.asarray(net.apply(params, u, t))
+
+    return flow_matching(Velocity(init, apply), own, solver=solver)

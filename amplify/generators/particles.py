@@ -5,11 +5,14 @@ of `nets.particles`.
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
-from amplify.generators.charts import UNIT_GEV, Chart
-from amplify.generators.flow_matching import Solver, Velocity, coordinates, flow_matching
+from amplify.generators.charts import Chart
+from amplify.generators.coordinates import coordinates
+from amplify.generators.cut_base import UNIT_GEV
+from amplify.generators.flow_matching import Solver, Velocity, flow_matching
 from amplify.types import Generator, Params
 
 
@@ -34,17 +37,17 @@ def particle_flow(
             str(x.shape),
             "use chart.from_momenta(momenta)",
         )
-    own = coordinates(x, angles=chart.angles)
+    own = coordinates(x, periodic={column: (-np.pi, np.pi) for column in chart.angles}).on(np.pi)
 
-    def seen(u: Array) -> tuple[Array, Array]:
-        events = u * own.scale[None] + own.shift[None]
+    def features_and_momenta(u: Array) -> tuple[Array, Array]:
+        events = own.to_events(u)
         return chart.features(u, events), chart.to_momenta(events) / UNIT_GEV
 
     def init(key: PRNGKeyArray) -> Params:
-        return net.init(key, *seen(jnp.zeros((1, chart.dim))), jnp.zeros(1))
+        return net.init(key, *features_and_momenta(jnp.zeros((1, chart.dim))), jnp.zeros(1))
 
     def apply(params: Params, u: Array, t: Array) -> Array:
-        features, momenta = seen(u)
+        features, momenta = features_and_momenta(u)
         return chart.velocity(momenta, *net.apply(params, features, momenta, t))
 
     return flow_matching(Velocity(init, apply), own, chart.base(own), solver)

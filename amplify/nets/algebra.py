@@ -16,9 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 METRIC = (1.0, -1.0, -1.0, -1.0)
-BLADES = tuple(
-    blade for grade in range(5) for blade in itertools.combinations(range(4), grade)
-)  # component i is the product of the basis vectors BLADES[i]
+# component i is the product of the basis vectors BLADES[i]
+BLADES = tuple(blade for grade in range(5) for blade in itertools.combinations(range(4), grade))
 GRADES = tuple(len(blade) for blade in BLADES)
 
 
@@ -69,9 +68,8 @@ def inner_product(
     component's square under reversal.
     """
     signs = [blade_product(blade[::-1], blade)[1] for blade in BLADES]
-    return jnp.sum(
-        x * y * jnp.asarray(signs, x.dtype).reshape((1,) * (x.ndim - 1) + (16,)), axis=-1
-    )
+    metric = jnp.asarray(signs, x.dtype).reshape((1,) * (x.ndim - 1) + (16,))
+    return jnp.sum(x * y * metric, axis=-1)
 
 
 def transform(
@@ -84,8 +82,8 @@ def transform(
     for grade in range(1, 5):
         blades = np.array(list(itertools.combinations(range(4), grade)))
         minors = jnp.linalg.det(lorentz[blades[:, None, :, None], blades[None, :, None, :]])
-        start = GRADES.index(grade)
-        matrix = matrix.at[start : start + len(blades), start : start + len(blades)].set(minors)
+        rows = slice(GRADES.index(grade), GRADES.index(grade) + len(blades))
+        matrix = matrix.at[rows, rows].set(minors)
     return multivectors @ matrix.T
 
 

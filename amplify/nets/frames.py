@@ -12,23 +12,22 @@ can be is one of positive terms (products p_i.p_j of future-directed momenta), a
 Lorentz transformation to rounding whatever the vectors were.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from amplify.errors import InputError
-from amplify.nets.transformer import affine, dense_layers, gelu, torch_layers
+from amplify.nets.transformer import affine, dense_layers, gelu
 
-einsum = partial(
-    jnp.einsum, precision=jax.lax.Precision.HIGHEST
-)  # graphics cards else round to ten bits, and boosts are differences of large numbers
-FLOOR = 1e-12  # of squared masses, in the units of the momenta: far below any, and its inverse squared is a number in single precision
+# graphics cards else round to ten bits, and boosts are differences of large numbers
+einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+# of squared masses in the units of the momenta: far below any, and still a number when it is
+# inverted and squared in single precision
+FLOOR = 1e-12
 
 
 class FramesConfig(NamedTuple):
@@ -70,7 +69,7 @@ class LocalFrames(nn.Module):
         Args:
             momenta: (E, px, py, pz), E > 0, in units in which they are of order one; at least two.
                 After the particles come the references: future-directed vectors which break the
-                    symmetry and take part like particles.
+                symmetry and take part like particles.
             products: their `inner_products`.
             scalars: what else the weights may depend on: type of the particle, time. Invariant
                 under Lorentz transformations.
@@ -85,19 +84,17 @@ class LocalFrames(nn.Module):
                 str(momenta.shape[1]),
                 "give more particles, or references such as lab_references()",
             )
-        c, dtype, n, n_all = self.config, scalars.dtype, scalars.shape[1], momenta.shape[1]
-        hidden = {f"hidden_{i}": (c.hidden, c.hidden) for i in range(1, c.layers)}
-        layers = dense_layers(
-            self,
-            {"pair": (2 * scalars.shape[-1] + 1, c.hidden), **hidden, "weight": (c.hidden, 3)},
-            dtype,
-        )
+        c, dtype = self.config, scalars.dtype
+        events, n, n_scalars = scalars.shape
+        n_all = momenta.shape[1]
+        between = {f"hidden_{i}": (c.hidden, c.hidden) for i in range(1, c.layers)}
+        shapes = {"pair": (2 * n_scalars + 1, c.hidden), **between, "weight": (c.hidden, 3)}
+        layers = dense_layers(self, shapes, dtype)
         # a reference has no scalars: it is told apart by a vector of its own
-        reference = self.param(
-            "reference", nn.initializers.normal(0.1), (n_all - n, c.hidden), dtype
-        )
+        label_shape = (n_all - n, c.hidden)
+        label = self.param("reference", nn.initializers.normal(0.1), label_shape, dtype)
         if self.is_initializing():
-            return jnp.broadcast_to(jnp.eye(4, dtype=momenta.dtype), (len(momenta), n, 4, 4))
+            return jnp.broadcast_to(jnp.eye(4, dtype=momenta.dtype), (events, n, 4, 4))
         mass2 = jnp.diagonal(products, axis1=1, axis2=2)
         pair2 = mass2[:, :n, None] + mass2[:, None, :] + 2 * products[:, :n]
         # Two collinear massless particles have no mass to divide by: a floor far below the pairs of
@@ -105,21 +102,17 @@ class LocalFrames(nn.Module):
         pair2 = jnp.maximum(pair2, 1e-7 * products.sum((1, 2))[:, None, None] + FLOOR)
         log_mass = ((jnp.log(pair2) - c.log_mass_mean) / c.log_mass_std).astype(dtype)
         # the first layer of (s_i, s_j, log m_ij), particle by particle
-        of_i, of_j, of_mass = jnp.split(
-            layers["pair"]["kernel"], [scalars.shape[-1], 2 * scalars.shape[-1]]
-        )
-        sender = jnp.concatenate(
-            [scalars @ of_j, jnp.broadcast_to(reference[None], (len(momenta), *reference.shape))], 1
-        )
+        kernels = jnp.split(layers["pair"]["kernel"], [n_scalars, 2 * n_scalars])
+        of_i, of_j, of_mass = kernels
+        labels = jnp.broadcast_to(label[None], (events, *label.shape))
+        sender = jnp.concatenate([scalars @ of_j, labels], 1)
         receiver = affine(scalars, {"kernel": of_i, "bias": layers["pair"]["bias"]})
         x = sender[:, None] + receiver[:, :, None] + log_mass[..., None] * of_mass[None, None]
-        for name in hidden:
+        for name in between:
             x = affine(gelu(x), layers[name])
         logits = affine(gelu(x), layers["weight"])
-        weight = (
-            _weights(logits, jnp.eye(n, n_all, dtype=bool)).astype(momenta.dtype)
-            / jnp.sqrt(pair2)[..., None]
-        )
+        weight = _weights(logits, jnp.eye(n, n_all, dtype=bool)).astype(momenta.dtype)
+        weight = weight / jnp.sqrt(pair2)[..., None]
         # sum_j w_j (p_i + p_j) as coefficients of all momenta
         itself = jnp.eye(n, n_all, dtype=weight.dtype)[None, :, :, None]
         return polar_frames(weight + itself * weight.sum(2, keepdims=True), momenta, products)
@@ -147,18 +140,17 @@ def _weights(
     def of_order_one(
         x: Float[Array, "batch particle other 1"],
     ) -> Float[Array, "batch particle other 1"]:
-        largest = jax.lax.stop_gradient(
-            jnp.abs(x).max(2, keepdims=True)
-        )  # the length of an axis means nothing, and its inverse may overflow
+        # the length of an axis means nothing, and its inverse may overflow
+        largest = jax.lax.stop_gradient(jnp.abs(x).max(2, keepdims=True))
         return x / jnp.where(largest > 0, largest, 1.0)
 
     first = jax.nn.softmax(jnp.where(itself[None], -jnp.inf, logits[..., 0]), axis=2)
-    more = first[..., None] * jnp.expm1(
-        jnp.clip(logits[..., 1:] - at(first, logits[..., 1:]), -60.0, 60.0)
-    )
-    second, third = of_order_one(more[..., :1]), of_order_one(more[..., 1:])
+    added = jnp.clip(logits[..., 1:] - at(first, logits[..., 1:]), -60.0, 60.0)
+    others = first[..., None] * jnp.expm1(added)
+    second, third = of_order_one(others[..., :1]), of_order_one(others[..., 1:])
     pivot = at(jnp.abs(second[..., 0]), jnp.concatenate([second, third], -1))
-    third = third - pivot[..., 1:] / jnp.where(pivot[..., :1] == 0, 1.0, pivot[..., :1]) * second
+    of_second, of_third = pivot[..., :1], pivot[..., 1:]
+    third = third - of_third / jnp.where(of_second == 0, 1.0, of_second) * second
     return jnp.concatenate([first[..., None], second, of_order_one(third)], -1)
 
 
@@ -180,14 +172,14 @@ def inner_products(
     ) -> tuple[Float[Array, "batch particle 1"], Float[Array, "batch 1 particle"]]:
         return x[:, :, None], x[:, None, :]
 
-    (ei, ej), (pi, pj), (mi, mj) = pairs(energy), pairs(size), pairs(mass2)
+    (energy_i, energy_j), (p_i, p_j), (mass2_i, mass2_j) = map(pairs, (energy, size, mass2))
     apart = direction[:, :, None] - direction[:, None, :]
     # E_i E_j - p_i p_j = (E_i^2 E_j^2 - p_i^2 p_j^2) / (E_i E_j + p_i p_j), and p_i p_j (1 - cos) =
     # p_i p_j |n_i - n_j|^2 / 2
-    sizes = pi * pj
-    total = ei * ej + sizes
-    slow = (mi * ej * ej + mj * pi * pi) / jnp.where(total > 0, total, 1.0)
-    return slow + sizes * (apart * apart).sum(-1) / 2
+    sizes = p_i * p_j
+    total = energy_i * energy_j + sizes
+    squares = mass2_i * energy_j * energy_j + mass2_j * p_i * p_i
+    return squares / jnp.where(total > 0, total, 1.0) + sizes * (apart * apart).sum(-1) / 2
 
 
 def polar_frames(
@@ -202,23 +194,18 @@ def polar_frames(
     nan; their frames are Lorentz transformations too, but not equivariant ones, which do not exist.
     """
     vectors = einsum("bijk,bjm->bkim", coefficients, momenta)
-    energies = einsum(
-        "bij,bjl->bil", coefficients[..., 0], products
-    )  # of p_l in the rest frame, times the mass
-    mass, u0, u = four_velocity(vectors[:, 0, :, 1:], (energies * coefficients[..., 0]).sum(-1))
-    more = coefficients[..., 1:] / mass[..., None, None]
-    time, scale = ((energies[..., None] * c).sum(2) for c in (more, jnp.abs(more)))
+    of_first, of_others = coefficients[..., 0], coefficients[..., 1:]
+    energies = einsum("bij,bjl->bil", of_first, products)  # of p_l at rest, times the mass
+    mass, u0, u = four_velocity(vectors[:, 0, :, 1:], (energies * of_first).sum(-1))
+    per_mass = of_others / mass[..., None, None]
+    time, scale = ((energies[..., None] * c).sum(2) for c in (per_mass, jnp.abs(per_mass)))
     rest = to_rest(vectors[:, 1:], u0[:, None], u[:, None], jnp.moveaxis(time, 2, 1))
     axes = _axes(rest / (jnp.moveaxis(scale, 2, 1)[..., None] + FLOOR))
     along = einsum("bikm,bim->bik", axes, u)
     rows = axes + along[..., None] * (u / (1 + u0)[..., None])[:, :, None]
-    return jnp.concatenate(
-        [
-            jnp.concatenate([u0[..., None], -u], -1)[:, :, None],
-            jnp.concatenate([-along[..., None], rows], -1),
-        ],
-        2,
-    )
+    time_row = jnp.concatenate([u0[..., None], -u], -1)[:, :, None]
+    space_rows = jnp.concatenate([-along[..., None], rows], -1)
+    return jnp.concatenate([time_row, space_rows], 2)
 
 
 def four_velocity(
@@ -230,11 +217,8 @@ def four_velocity(
     lightest = jnp.finfo(p.dtype).eps ** (1 if p.dtype.itemsize < 8 else 0.625)
     mass = jnp.sqrt(jnp.maximum(mass2, (p * p).sum(-1) * lightest + FLOOR))
     u = p / mass[..., None]
-    return (
-        mass,
-        jnp.sqrt(1 + (u * u).sum(-1)),
-        u,
-    )  # on the mass shell to rounding, whatever the mass: boosts are then Lorentz transformations
+    # on the mass shell to rounding, whatever the mass: boosts are then Lorentz transformations
+    return mass, jnp.sqrt(1 + (u * u).sum(-1)), u
 
 
 def to_rest(
@@ -250,18 +234,26 @@ def to_rest(
 
 
 def _axes(vectors: Float[Array, "batch 2 particle 3"]) -> Float[Array, "batch particle 3 3"]:
-    """Right-handed orthonormal axes by Gram-Schmidt; vectors of order one."""
-    first = _unit(vectors[:, 0], jnp.zeros_like(vectors[:, 0]).at[..., 2].set(1.0))
-    # what stands in for a second vector without a direction of its own: the coordinate axis
-    # furthest from the first
-    other = jax.nn.one_hot(jnp.argmin(jnp.abs(first), -1), 3, dtype=first.dtype)
-    second = _across(
-        _unit(_across(_unit(vectors[:, 1], other), first), _unit(_across(other, first), other)),
-        first,
-    )
-    second = second / jnp.sqrt(
-        (second * second).sum(-1, keepdims=True)
-    )  # twice: once is not orthogonal to rounding if they were nearly parallel
+    """Right-handed orthonormal axes by Gram-Schmidt; vectors of order one.
+
+    Once is not orthogonal to rounding where the two are nearly parallel: what is left of the second
+    vector then has few digits. The second time is a step of its own, of a loop, so that it starts
+    from stored numbers. In one expression it does not help: XLA computes what is left anew wherever
+    it is used, each time with other fused multiply-adds and so with other digits.
+    """
+    beam = jnp.zeros_like(vectors[:, 0]).at[..., 2].set(1.0)
+
+    def gram_schmidt(pair: Array, _: None) -> tuple[Array, None]:
+        first = _unit(pair[:, 0], beam)
+        # what stands in for a second vector without a direction of its own: the coordinate axis
+        # furthest from the first
+        furthest = jax.nn.one_hot(jnp.argmin(jnp.abs(first), -1), 3, dtype=first.dtype)
+        instead = _unit(_across(furthest, first), furthest)
+        second = _unit(_across(_unit(pair[:, 1], furthest), first), instead)
+        return jnp.stack([first, second], 1), None
+
+    pair, _ = jax.lax.scan(gram_schmidt, vectors, length=2)
+    first, second = pair[:, 0], pair[:, 1]
     return jnp.stack([first, second, jnp.cross(first, second)], 2)
 
 
@@ -282,51 +274,11 @@ def _unit(
 
 def inverse(frames: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 4 4"]:
     """Inverse of Lorentz transformations, g L^T g, exact."""
-    signs = jnp.asarray([1.0, -1.0, -1.0, -1.0], frames.dtype)
-    return jnp.swapaxes(frames, -1, -2) * jnp.broadcast_to(
-        signs[:, None] * signs[None], frames.shape
-    )
+    metric = jnp.asarray([1.0, -1.0, -1.0, -1.0], frames.dtype)
+    signs = jnp.broadcast_to(metric[:, None] * metric[None], frames.shape)
+    return jnp.swapaxes(frames, -1, -2) * signs
 
 
 def lab_references(dtype: Any = jnp.float32) -> Float[Array, "3 4"]:
     """What the laboratory singles out: its time direction and the two beams."""
     return jnp.asarray([[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, -1]], dtype)
-
-
-def frames_from_torch(
-    state: Mapping[str, Any], config: FramesConfig, n_references: int
-) -> dict[str, Any]:
-    """Parameters of `LocalFrames` from the PyTorch package lloca 2.0 (`LearnedPDFrames` with its
-    `MLPVectors`, default options).
-
-    Args:
-        state: its `state_dict()`, tensors or arrays.
-        config: of our network, same hidden width and layers.
-        n_references: vectors given as references; in lloca their scalars are zero.
-
-    Raises:
-        InputError: weights are missing, left over, or of other sizes than the config says.
-    """
-    block, last = "equivectors.block.", 2 * config.layers
-    names = [f"{block}mlp.mlp.{i}" for i in range(0, last + 1, 2)]
-    sizes = [
-        (None, config.hidden),
-        *[(config.hidden, config.hidden)] * (config.layers - 1),
-        (config.hidden, 3),
-    ]
-    pair, *hidden, weight = torch_layers(state, dict(zip(names, sizes, strict=True))).values()
-    # from their standardisation of log m_ij to ours
-    mean, std = (float(np.asarray(state[f"{block}edge_{name}"])) for name in ("mean", "std"))
-    bias = pair["bias"] + (config.log_mass_mean - mean) / std * pair["kernel"][-1]
-    kernel = np.concatenate([pair["kernel"][:-1], config.log_mass_std / std * pair["kernel"][-1:]])
-    weight = {
-        name: np.concatenate([x[..., :1], x[..., 1:] - x[..., :1]], -1)
-        for name, x in weight.items()
-    }
-    layers = {
-        "pair": {"kernel": kernel, "bias": bias},
-        **{f"hidden_{i}": layer for i, layer in enumerate(hidden, 1)},
-        "weight": weight,
-    }
-    reference = np.zeros((n_references, config.hidden), kernel.dtype)
-    return {"params": jax.tree.map(jnp.asarray, {"layers": layers, "reference": reference})}

@@ -78,40 +78,22 @@ class LGATrConfig:
     reinsert_s: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (
-            "in_mv",
-            "out_mv",
-            "hidden_mv",
-            "blocks",
-            "heads",
-            "attention_ratio",
-            "mlp_ratio",
-            "mlp_layers",
-        ):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    name,
-                    "at least 1",
-                    str(getattr(self, name)),
-                    "an L-GATr without it computes nothing",
-                )
+        channels = ("in_mv", "out_mv", "hidden_mv")
+        for name in (*channels, "blocks", "heads", "attention_ratio", "mlp_ratio", "mlp_layers"):
+            if (value := getattr(self, name)) < 1:
+                fix = "an L-GATr without it computes nothing"
+                raise InputError(name, "at least 1", str(value), fix)
         for name in ("in_s", "out_s", "hidden_s"):
-            if getattr(self, name) < 0:
-                raise InputError(
-                    name, "0 or more scalar channels", str(getattr(self, name)), "use 0 for none"
-                )
+            if (value := getattr(self, name)) < 0:
+                raise InputError(name, "0 or more scalar channels", str(value), "use 0 for none")
         if self.nonlinearity not in NONLINEARITIES:
-            raise InputError(
-                "nonlinearity", ", ".join(NONLINEARITIES), self.nonlinearity, "choose one of these"
-            )
+            known = ", ".join(NONLINEARITIES)
+            raise InputError("nonlinearity", known, self.nonlinearity, "choose one of these")
         for name, size in (("reinsert_mv", self.in_mv), ("reinsert_s", self.in_s)):
-            if any(not 0 <= channel < size for channel in getattr(self, name)):
-                raise InputError(
-                    name,
-                    f"channels below {size}",
-                    str(getattr(self, name)),
-                    "name channels of the input",
-                )
+            again = getattr(self, name)
+            if any(not 0 <= channel < size for channel in again):
+                fix = "name channels of the input"
+                raise InputError(name, f"channels below {size}", str(again), fix)
 
     @property
     def head_mv(self) -> int:
@@ -129,15 +111,6 @@ def published(**sizes: Any) -> LGATrConfig:
     in LGATrConfig (arXiv:2411.00446).
     """
     return LGATrConfig(**{"attention_ratio": 2, "mlp_ratio": 2, "affine_norm": False, **sizes})
-
-
-def from_torch(state_dict: Mapping[str, Any], config: LGATrConfig) -> dict[str, Any]:
-    """Parameters from the weights of the PyTorch package lgatr 2.0, for
-    `LGATr(config).apply({"params": parameters}, ...)`; see `lgatr_torch`.
-    """
-    from amplify.nets import from_torch as lgatr_torch
-
-    return lgatr_torch.from_torch(state_dict, config)
 
 
 class LGATr(nn.Module):
@@ -160,17 +133,13 @@ class LGATr(nn.Module):
         config, batch = self.config, multivectors.shape[:-2]
         _check_inputs(config, multivectors, scalars)
         ranges = _ranges(config)
-        linear_in, blocks, linear_out = (
-            self.param(name, mv.draw, ranges[name])
-            for name in ("linear_in", "blocks", "linear_out")
-        )
-        if (
-            self.is_initializing()
-        ):  # shapes of parameters do not depend on the input: no need to run the network
-            nothing = jnp.zeros((*batch, config.out_mv, 16), multivectors.dtype)
-            return nothing, jnp.zeros(
-                (*batch, config.out_s), multivectors.dtype
-            ) if config.out_s else None
+        names = ("linear_in", "blocks", "linear_out")
+        linear_in, blocks, linear_out = (self.param(name, mv.draw, ranges[name]) for name in names)
+        shape, plain_shape = (*batch, config.out_mv, 16), (*batch, config.out_s)
+        if self.is_initializing():
+            # shapes of parameters do not depend on the input: no need to run the network
+            zeros, plain = (jnp.zeros(s, multivectors.dtype) for s in (shape, plain_shape))
+            return zeros, plain if config.out_s else None
         x = mv.split(multivectors, scalars)
         again = _take(x, config)
         x = mv.linear(linear_in, x, parity=config.parity)
@@ -179,9 +148,7 @@ class LGATr(nn.Module):
         run = jax.checkpoint(lambda x, params: block(params, x, again, config))
         x, _ = jax.lax.scan(lambda x, params: (run(x, params), None), x, blocks)
         out, plain = mv.join(mv.linear(linear_out, x, parity=config.parity))
-        return out.reshape(*batch, config.out_mv, 16), plain.reshape(
-            *batch, config.out_s
-        ) if config.out_s else None
+        return out.reshape(shape), plain.reshape(plain_shape) if config.out_s else None
 
 
 def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | None) -> None:
@@ -192,15 +159,14 @@ def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | Non
             str(list(multivectors.shape)),
             "embed vectors with amplify.nets.algebra",
         )
-    expected, got = (
-        (*multivectors.shape[:-2], config.in_s),
-        None if scalars is None else scalars.shape,
-    )
-    if got != expected and not (got is None and config.in_s == 0):
+    expected = (*multivectors.shape[:-2], config.in_s)
+    if scalars is None and config.in_s == 0:
+        return
+    if scalars is None or scalars.shape != expected:
         raise InputError(
             "scalars",
             f"shape {list(expected)}",
-            str(got if got is None else list(got)),
+            str(None if scalars is None else list(scalars.shape)),
             "give in_s scalars per token",
         )
 
@@ -208,32 +174,28 @@ def _check_inputs(config: LGATrConfig, multivectors: Array, scalars: Array | Non
 def _ranges(config: LGATrConfig) -> dict[str, Any]:
     """Ranges of the starting weights; those of the blocks are stacked."""
     hidden = (config.hidden_mv, config.hidden_s)
-    heads = (config.heads * config.head_mv, config.heads * config.head_s)
-    seen = (hidden[0] + len(config.reinsert_mv), hidden[1] + len(config.reinsert_s))
-    groups = config.heads + 2 * (1 if config.multi_query else config.heads)  # queries, keys, values
-    widths = [
-        hidden,
-        *[(config.mlp_ratio * hidden[0], config.mlp_ratio * hidden[1])] * (config.mlp_layers - 1),
-        hidden,
-    ]
+    inside = (config.mlp_ratio * config.hidden_mv, config.mlp_ratio * config.hidden_s)
+    widths = [hidden, *[inside] * (config.mlp_layers - 1), hidden]  # of the MLP, layer by layer
     factor = (widths[1][0], 0)
+    normed = (
+        config.hidden_mv + len(config.reinsert_mv),
+        config.hidden_s + len(config.reinsert_s),
+    )
+    groups = config.heads + 2 * (1 if config.multi_query else config.heads)  # queries, keys, values
+    grouped = (groups * config.head_mv, groups * config.head_s)
+    heads = (config.heads * config.head_mv, config.heads * config.head_s)
     block: dict[str, Any] = {
-        "qkv": mv.linear_ranges(
-            seen, (groups * config.head_mv, groups * config.head_s), bias=False
-        ),
+        "qkv": mv.linear_ranges(normed, grouped, bias=False),
         "attention_out": mv.linear_ranges(heads, hidden, gain=0.1, plain_gain=0.1),
         "left": mv.linear_ranges(hidden, factor),
-        "right": mv.linear_ranges(
-            hidden, factor, gain=0.5, one=True
-        ),  # near one: the product starts as the left factor
+        # near one: the product starts as the left factor
+        "right": mv.linear_ranges(hidden, factor, gain=0.5, one=True),
         "product": mv.linear_ranges((widths[1][0], hidden[1]), widths[1]),
         "mlp": [mv.linear_ranges(a, b) for a, b in itertools.pairwise(widths[1:])],
     }
     if config.affine_norm:
-        block |= {
-            name: (np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s)))
-            for name in ("gain_attention", "gain_mlp")
-        }
+        gains = np.ones((2, config.hidden_mv, 5)), np.ones((2, config.hidden_s))
+        block |= {"gain_attention": gains, "gain_mlp": gains}
     if config.head_scale:
         block["head_scale"] = np.ones((2, config.heads))
     return {
@@ -261,30 +223,21 @@ def _norm(x: Features, gains: tuple[Array, Array] | None) -> Features:
     if gains is None:
         return x
     grade, plain = gains[0].T, gains[1]
-    tensor = jnp.stack(
-        [jnp.stack([grade[1], grade[3]])] * 4 + [jnp.stack([grade[2], grade[2]])] * 3
-    )
-    return Features(
-        x.scalar * jnp.concatenate([grade[0], grade[4], plain])[:, None, None],
-        x.tensor * tensor[..., None, None],
-    )
+    vector, bivector = jnp.stack([grade[1], grade[3]]), jnp.stack([grade[2], grade[2]])
+    tensor = jnp.stack([vector] * 4 + [bivector] * 3)
+    scalar = jnp.concatenate([grade[0], grade[4], plain])
+    return Features(x.scalar * scalar[:, None, None], x.tensor * tensor[..., None, None])
 
 
 def _mlp(params: Mapping[str, Any], x: Features, config: LGATrConfig) -> Features:
     """Linear map of the geometric product of two linear maps; then a perceptron whose nonlinearity
     is a gate.
     """
-    product = mv.geometric_product(
-        *(mv.linear(params[factor], x, parity=config.parity) for factor in ("left", "right"))
-    )
+    factors = (mv.linear(params[side], x, parity=config.parity) for side in ("left", "right"))
+    product = mv.geometric_product(*factors)
     plain = x.scalar[2 * x.channels :]
-    x = mv.norm(
-        mv.linear(
-            params["product"],
-            product._replace(scalar=jnp.concatenate([product.scalar, plain])),
-            parity=config.parity,
-        )
-    )
+    product = product._replace(scalar=jnp.concatenate([product.scalar, plain]))
+    x = mv.norm(mv.linear(params["product"], product, parity=config.parity))
     for weights in params["mlp"]:
         x = mv.linear(weights, _gate(x, config.nonlinearity), parity=config.parity)
     return x
@@ -293,18 +246,10 @@ def _mlp(params: Mapping[str, Any], x: Features, config: LGATrConfig) -> Feature
 def _gate(x: Features, nonlinearity: str) -> Features:
     """Multivectors times the nonlinearity of their scalar part."""
     function = NONLINEARITIES[nonlinearity]
-    gate = function(x.scalar[: x.channels])
-    pseudoscalars = x.scalar[x.channels : 2 * x.channels]
-    return Features(
-        jnp.concatenate(
-            [
-                x.scalar[: x.channels] * gate,
-                pseudoscalars * gate,
-                function(x.scalar[2 * x.channels :]),
-            ]
-        ),
-        x.tensor * gate[None, None],
-    )
+    scalars, pseudoscalars, plain = jnp.split(x.scalar, [x.channels, 2 * x.channels])
+    gate = function(scalars)
+    rows = jnp.concatenate([scalars * gate, pseudoscalars * gate, function(plain)])
+    return Features(rows, x.tensor * gate[None, None])
 
 
 def _attention(
@@ -325,24 +270,23 @@ def _attention(
     tensor = jnp.split(qkv.tensor.reshape(14 * channels, groups, *rest), ends, axis=1)
     if config.multi_query:
         scalar, tensor = (
-            [y[0], *(jnp.broadcast_to(z, y[0].shape) for z in y[1:])] for y in (scalar, tensor)
+            [queries, *(jnp.broadcast_to(shared, queries.shape) for shared in keys_values)]
+            for queries, *keys_values in (scalar, tensor)
         )
-    of_query, of_key, of_value = jnp.split(scale, ends)
     # vectors and bivectors stay as they are: their norms multiply the far smaller matrices of
     # tokens
+    of_query, of_key, of_value = jnp.split(scale, ends)
     scalar_signs, tensor_signs = (signs.astype(scale.dtype) for signs in _signs(config))
-    logits = _inner(scalar[0] * scalar_signs, scalar[1]) + _inner(
-        tensor[0] * tensor_signs, tensor[1]
-    ) * (of_query[:, :, None] * of_key[:, None])
+    of_both = of_query[:, :, None] * of_key[:, None]
+    of_scalars = _inner(scalar[0] * scalar_signs, scalar[1])
+    logits = of_scalars + _inner(tensor[0] * tensor_signs, tensor[1]) * of_both
     weights = jax.nn.softmax(logits / math.sqrt(16 * channels + config.head_s), axis=2)
     if config.head_scale:
         weights = weights * params["head_scale"][:, None, None, None]
-    plain, mixed = _average(weights, scalar[2]), _average(weights * of_value[:, None], tensor[2])
-    return mv.linear(
-        params["attention_out"],
-        Features(plain.reshape(-1, *rest), mixed.reshape(7, 2, channels * heads, *rest)),
-        parity=config.parity,
-    )
+    mixed_scalar = _average(weights, scalar[2]).reshape(-1, *rest)
+    mixed_tensor = _average(weights * of_value[:, None], tensor[2])
+    mixed = Features(mixed_scalar, mixed_tensor.reshape(7, 2, channels * heads, *rest))
+    return mv.linear(params["attention_out"], mixed, parity=config.parity)
 
 
 def _inner(
@@ -378,15 +322,8 @@ def _append(x: Features, more: Features) -> Features:
     """Further channels behind those of x."""
     if not len(more.scalar):
         return x
-    (a, b), (c, d) = (
-        (
-            y.scalar[: 2 * y.channels].reshape(2, y.channels, *y.scalar.shape[1:]),
-            y.scalar[2 * y.channels :],
-        )
-        for y in (x, more)
-    )
-    pairs = jnp.concatenate([a, c], axis=1)
-    return Features(
-        jnp.concatenate([pairs.reshape(-1, *b.shape[1:]), b, d]),
-        jnp.concatenate([x.tensor, more.tensor], axis=2),
-    )
+    rest = x.scalar.shape[1:]
+    pairs = [y.scalar[: 2 * y.channels].reshape(2, y.channels, *rest) for y in (x, more)]
+    plain = [y.scalar[2 * y.channels :] for y in (x, more)]
+    scalar = jnp.concatenate([jnp.concatenate(pairs, axis=1).reshape(-1, *rest), *plain])
+    return Features(scalar, jnp.concatenate([x.tensor, more.tensor], axis=2))

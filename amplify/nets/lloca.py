@@ -7,9 +7,9 @@ output is invariant, and any network may work on it. Symmetry is broken only by 
 vectors given.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,17 +21,11 @@ from amplify.nets.frames import (
     LocalFrames,
     einsum,
     four_velocity,
-    frames_from_torch,
     inner_products,
     inverse,
     to_rest,
 )
-from amplify.nets.transformer import (
-    Transformer,
-    TransformerConfig,
-    Transport,
-    transformer_from_torch,
-)
+from amplify.nets.transformer import Transformer, TransformerConfig, Transport
 
 
 def compressed(momenta: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
@@ -107,33 +101,31 @@ class LLoCa(nn.Module):
         """
         c, dtype, n = self.config, scalars.dtype, momenta.shape[-2]
         p, s = (x.reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in (momenta, scalars))
-        vectors = jnp.zeros((0, 4), p.dtype) if references is None else references.astype(p.dtype)
-        p = jnp.concatenate([p, jnp.broadcast_to(vectors[None], (len(p), *vectors.shape))], 1)
+        no_references = jnp.zeros((0, 4), p.dtype)
+        lab = no_references if references is None else references.astype(p.dtype)
+        p = jnp.concatenate([p, jnp.broadcast_to(lab[None], (len(p), *lab.shape))], 1)
         products = inner_products(p)
         p, (mass, u0, u) = _to_event_frame(p, products, n)
         frames = LocalFrames(c.frames, name="frames")(p, products, s)
-        seen = p[:, None, n:] if c.see_references else p[:, None, :0]
-        seen = jnp.concatenate(
-            [p[:, :n, None], jnp.broadcast_to(seen, (len(p), n, *seen.shape[2:]))], 2
-        )
-        features = c.local_features(_seen(frames, seen)).reshape(len(p), n, -1).astype(dtype)
+        lab = p[:, None, n:] if c.see_references else p[:, None, :0]
+        lab = jnp.broadcast_to(lab, (len(p), n, *lab.shape[2:]))
+        in_view = jnp.concatenate([p[:, :n, None], lab], 2)
+        features = c.local_features(_seen(frames, in_view)).reshape(len(p), n, -1).astype(dtype)
         to_global = inverse(frames)
-        scale = (
-            _inverse_gamma(frames, mass) if c.preserve_variance else jnp.ones(s.shape[:2], p.dtype)
-        )
+        if c.preserve_variance:
+            scale = _inverse_gamma(frames, mass)
+        else:
+            scale = jnp.ones(s.shape[:2], p.dtype)
         transport = Transport(*(scale[..., None, None] * m for m in (to_global, frames)))
-        backbone = Transformer(
-            4 * c.out_vectors + c.out_scalars, c.transformer, c.out_scale, name="transformer"
-        )
+        n_components = 4 * c.out_vectors
+        n_out = n_components + c.out_scalars
+        backbone = Transformer(n_out, c.transformer, c.out_scale, name="transformer")
         y = backbone(jnp.concatenate([features, s], -1), transport)
-        v = _seen(
-            to_global,
-            y[..., : 4 * c.out_vectors].reshape(len(p), n, c.out_vectors, 4).astype(p.dtype),
-        )
-        v = _from_event_frame(v, u0[:, None, None], u[:, None, None])
-        return y[..., 4 * c.out_vectors :].reshape(*scalars.shape[:-1], c.out_scalars), v.reshape(
-            *scalars.shape[:-1], c.out_vectors, 4
-        )
+        local = y[..., :n_components].reshape(len(p), n, c.out_vectors, 4).astype(p.dtype)
+        v = _from_event_frame(_seen(to_global, local), u0[:, None, None], u[:, None, None])
+        batch = scalars.shape[:-1]
+        invariants = y[..., n_components:].reshape(*batch, c.out_scalars)
+        return invariants, v.reshape(*batch, c.out_vectors, 4)
 
 
 def _seen(
@@ -156,54 +148,22 @@ def _to_event_frame(
     energies = products[:, :n].sum(1)  # times the mass
     mass, u0, u = four_velocity(momenta[:, :n, 1:].sum(1), energies[:, :n].sum(1))
     time = energies / mass[:, None]
-    return jnp.concatenate(
-        [time[..., None], to_rest(momenta, u0[:, None], u[:, None], time)], -1
-    ), (mass, u0, u)
+    at_rest = to_rest(momenta, u0[:, None], u[:, None], time)
+    return jnp.concatenate([time[..., None], at_rest], -1), (mass, u0, u)
 
 
 def _from_event_frame(
     vectors: Float[Array, "*batch 4"], u0: Float[Array, "*#batch"], u: Float[Array, "*#batch 3"]
 ) -> Float[Array, "*batch 4"]:
     time = u0 * vectors[..., 0] + (u * vectors[..., 1:]).sum(-1)
-    return jnp.concatenate(
-        [time[..., None], vectors[..., 1:] + u * ((vectors[..., 0] + time) / (1 + u0))[..., None]],
-        -1,
-    )
+    space = vectors[..., 1:] + u * ((vectors[..., 0] + time) / (1 + u0))[..., None]
+    return jnp.concatenate([time[..., None], space], -1)
 
 
 def _inverse_gamma(
     frames: Float[Array, "batch particle 4 4"], mass: Float[Array, "batch"]
 ) -> Float[Array, "batch particle"]:
     """1 / gamma of each frame in the rest frame of the event; a normalisation, without gradient."""
-    inverse_gamma = jnp.sqrt(mass**2 + 1e-4)[:, None] / (
-        frames[:, :, 0, 0] * mass[:, None]
-    )  # lloca's floor for the mass: a hundredth of the unit
+    floored_mass = jnp.sqrt(mass**2 + 1e-4)  # lloca's floor: a hundredth of the unit
+    inverse_gamma = floored_mass[:, None] / (frames[:, :, 0, 0] * mass[:, None])
     return jax.lax.stop_gradient(jnp.minimum(inverse_gamma, 10.0))
-
-
-def from_torch(
-    frames: Mapping[str, Any],
-    transformer: Mapping[str, Any],
-    config: LLoCaConfig,
-    n_references: int = 0,
-) -> dict[str, Any]:
-    """Parameters of `LLoCa` from the `state_dict`s of lloca 2.0's frames' predictor and
-    transformer.
-
-    Its inputs are ours: features of the local momentum, of the references if seen, scalars; its
-    outputs the components of the vectors, then scalars.
-
-    Args:
-        frames: of `LearnedPDFrames` with `MLPVectors`.
-        transformer: of `backbone.transformer.Transformer`.
-        config: of our network, of the same sizes.
-        n_references: vectors given as references, further particles with scalars zero there.
-
-    Raises:
-        InputError: weights are missing, left over, or of other sizes than the config says.
-    """
-    networks = {
-        "frames": frames_from_torch(frames, config.frames, n_references),
-        "transformer": transformer_from_torch(transformer, config.transformer),
-    }
-    return {"params": {name: params["params"] for name, params in networks.items()}}

@@ -22,14 +22,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from amplify.nets.algebra import BLADES, GRADES, blade_product
 
 NORM_FLOOR = 0.01  # light-like multivectors have norm zero: they are not blown up
-DUAL_SIGNS = tuple(
-    blade_product(blade, BLADES[15])[1] for blade in BLADES[:8]
-)  # e_j I is this times component 15 - j
+# e_j I is this times component 15 - j
+DUAL_SIGNS = tuple(blade_product(blade, BLADES[15])[1] for blade in BLADES[:8])
 COMMUTES = tuple(-1 if grade == 1 else 1 for grade in GRADES[:8])  # I e_j is this times e_j I
 SQUARES = tuple(blade_product(blade, blade)[1] for blade in BLADES[:8])
-INVERSES = tuple(
-    (square, -square * commutes) for square, commutes in zip(SQUARES, COMMUTES, strict=True)
-)  # of e_j and e_j I, which square to +-1
+# of e_j and e_j I, which square to +-1
+INVERSES = tuple((s, -s * commutes) for s, commutes in zip(SQUARES, COMMUTES, strict=True))
 
 
 class Features(NamedTuple):
@@ -106,40 +104,33 @@ def linear_ranges(
     """
     (mv, s), (out, out_s) = inputs, outputs
     half = math.sqrt(0.5) if s else 1.0
-    from_mv = np.repeat([gain / math.sqrt(mv), plain_gain / math.sqrt(2 * mv)], [2 * out, out_s])
-    from_s = np.repeat([gain, plain_gain], [2 * out, out_s]) / math.sqrt(max(s, 1))
-    offset = (
-        np.repeat(
-            [1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)],
-            [2 * out, out_s],
-        )
-        if bias
-        else np.zeros(0)
-    )
+    rows = [2 * out, out_s]
+    from_mv = np.repeat([gain / math.sqrt(mv), plain_gain / math.sqrt(2 * mv)], rows)
+    from_s = np.repeat([gain, plain_gain], rows) / math.sqrt(max(s, 1))
+    scalar = [np.repeat(from_mv[:, None], 2 * mv, axis=1), np.repeat(from_s[:, None], s, axis=1)]
+    offset = [1 / math.sqrt(mv + s) if s else 0.0, plain_gain / math.sqrt(2 * mv + s)]
     bounds: list[Any] = [
-        half
-        * np.concatenate(
-            [np.repeat(from_mv[:, None], 2 * mv, axis=1), np.repeat(from_s[:, None], s, axis=1)],
-            axis=1,
-        ),
+        half * np.concatenate(scalar, axis=1),
         np.full((2 * out, 2 * mv), gain / math.sqrt(mv)),
         np.full((2, out, mv), gain / math.sqrt(mv)),
-        offset,
+        np.repeat(offset, rows) if bias else np.zeros(0),
     ]
-    stacked: list[Any] = [np.stack([-bound, bound]) for bound in bounds]
-    ranges = Linear(*stacked)
-    return ranges._replace(bias=ranges.bias + (np.arange(2 * out + out_s) < out)) if one else ranges
+    low_and_high: list[Any] = [np.stack([-bound, bound]) for bound in bounds]
+    ranges = Linear(*low_and_high)
+    if one:
+        ranges = ranges._replace(bias=ranges.bias + (np.arange(2 * out + out_s) < out))
+    return ranges
 
 
 @jax.jit
 def draw(key: PRNGKeyArray, ranges: Any) -> Any:
     """Uniform weights of a tree of ranges [low or high, ...]."""
     leaves, structure = jax.tree.flatten(ranges)
-    ends = np.cumsum([leaf[0].size for leaf in leaves])
-    parts = jnp.split(jax.random.uniform(key, (int(ends[-1]),), jnp.float32), ends[:-1])
+    ends = np.cumsum([low.size for low, _ in leaves])
+    draws = jnp.split(jax.random.uniform(key, (int(ends[-1]),), jnp.float32), ends[:-1])
     weights = [
-        leaf[0] + (leaf[1] - leaf[0]) * part.reshape(leaf[0].shape)
-        for leaf, part in zip(leaves, parts, strict=True)
+        low + (high - low) * uniform.reshape(low.shape)
+        for (low, high), uniform in zip(leaves, draws, strict=True)
     ]
     return jax.tree.unflatten(structure, [weight.astype(jnp.float32) for weight in weights])
 
@@ -152,19 +143,17 @@ def linear(params: Linear, x: Features, *, parity: bool) -> Features:
         params = _without_mixing(params)
     rest, out = x.scalar.shape[1:], params.bivector.shape[1]
     real, imaginary = params.bivector
-    bivector = jnp.concatenate(
-        [jnp.concatenate([real, -imaginary], axis=1), jnp.concatenate([imaginary, real], axis=1)]
-    )
+    of_real, of_imaginary = jnp.concatenate([real, imaginary]), jnp.concatenate([-imaginary, real])
+    bivector = jnp.concatenate([of_real, of_imaginary], axis=1)
     weights, inputs = params.scalar, x.scalar.reshape(len(x.scalar), -1)
-    if params.bias.size:  # a constant input: XLA would repeat an addition in each of the many loops that read its result
-        weights, inputs = (
-            jnp.concatenate([weights, params.bias[:, None]], axis=1),
-            jnp.concatenate([inputs, jnp.ones_like(inputs[:1])]),
-        )
+    if params.bias.size:
+        # a constant input: XLA would repeat an addition in each of the many loops that read its
+        # result
+        weights = jnp.concatenate([weights, params.bias[:, None]], axis=1)
+        inputs = jnp.concatenate([inputs, jnp.ones_like(inputs[:1])])
     scalar = weights @ inputs
-    tensor = jnp.matmul(
-        jnp.stack([params.vector] * 4 + [bivector] * 3), x.tensor.reshape(7, 2 * x.channels, -1)
-    )
+    matrices = jnp.stack([params.vector] * 4 + [bivector] * 3)
+    tensor = jnp.matmul(matrices, x.tensor.reshape(7, 2 * x.channels, -1))
     return Features(scalar.reshape(-1, *rest), tensor.reshape(7, 2, out, *rest))
 
 
@@ -191,28 +180,19 @@ def norm(x: Features) -> Features:
 
 def normed_scalar(x: Features, scale: Float[Array, "*rest"]) -> Float[Array, "row *rest"]:
     """Scalars and pseudoscalars times the scale, layer norm of plain scalars."""
-    rows = x.scalar[: 2 * x.channels] * scale[None]
-    return (
-        jnp.concatenate([rows, layer_norm(x.scalar[2 * x.channels :])])
-        if len(x.scalar) > 2 * x.channels
-        else rows
-    )
+    rows, plain = x.scalar[: 2 * x.channels] * scale[None], x.scalar[2 * x.channels :]
+    return jnp.concatenate([rows, layer_norm(plain)]) if len(plain) else rows
 
 
 def norm_scale(x: Features) -> Float[Array, "*rest"]:
     """One over the root of the mean over channels of the absolute norms of the five grades."""
-    squares = x.tensor**2 * jnp.asarray(SQUARES[1:], x.tensor.dtype).reshape(
-        7, *[1] * (x.tensor.ndim - 1)
-    )
-    vector, bivector = (
-        squares[:4].sum(0),
-        squares[4:].sum(0),
-    )  # of vector and axial vector; of magnetic and electric part, whose difference is invariant
-    norms = (
-        (x.scalar[: 2 * x.channels] ** 2).sum(0)
-        + jnp.abs(vector).sum((0, 1))
-        + jnp.abs(bivector[0] - bivector[1]).sum(0)
-    )
+    signs = jnp.asarray(SQUARES[1:], x.tensor.dtype).reshape(7, *[1] * (x.tensor.ndim - 1))
+    squares = x.tensor**2 * signs
+    # of vector and axial vector; of magnetic and electric part, whose difference is invariant
+    vector, bivector = squares[:4].sum(0), squares[4:].sum(0)
+    scalar_norms = (x.scalar[: 2 * x.channels] ** 2).sum(0)
+    bivector_norms = jnp.abs(bivector[0] - bivector[1]).sum(0)
+    norms = scalar_norms + jnp.abs(vector).sum((0, 1)) + bivector_norms
     return jax.lax.rsqrt(jnp.maximum(norms / x.channels, NORM_FLOOR))
 
 
@@ -261,16 +241,16 @@ def _product(x: Array, y: Array, *, axis: int) -> Array:
             re, im = -im, re
         real[k] = real[k] + sign * re
         imaginary[k] = imaginary[k] + sign * im
-    return jnp.stack(
-        [part for pair in zip(real, imaginary, strict=True) for part in pair], axis=axis
-    ).reshape(x.shape)
+    components = [component for pair in zip(real, imaginary, strict=True) for component in pair]
+    return jnp.stack(components, axis=axis).reshape(x.shape)
 
 
 def _inverse(x: Array, axis: int) -> Array:
     """Each component as that of its blade's inverse: the sum over components of g (x y) is that of
     (g y*) x and of (x* g) y.
     """
-    return x * jnp.array(INVERSES, x.dtype).reshape(*[1] * axis, 8, 2, *[1] * (x.ndim - axis - 2))
+    signs = jnp.array(INVERSES, x.dtype).reshape(*[1] * axis, 8, 2, *[1] * (x.ndim - axis - 2))
+    return x * signs
 
 
 def _product_of_batch(

@@ -5,7 +5,6 @@ each other through the global frame: the same blocks are then the backbone of LL
 (arXiv:2505.20280). Without them it is the usual transformer (arXiv:1706.03762, arXiv:2002.04745).
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
@@ -52,12 +51,12 @@ class TransformerConfig(NamedTuple):
                 str(self.width),
                 "change one of the two",
             )
-        if 4 * self.vectors > self.width // self.heads:
-            got = f"{self.vectors}, {4 * self.vectors} numbers"
+        head_width = self.width // self.heads
+        if 4 * self.vectors > head_width:
             raise InputError(
                 "vectors per head of the transformer",
-                f"at most its width of {self.width // self.heads}",
-                got,
+                f"at most its width of {head_width}",
+                f"{self.vectors}, {4 * self.vectors} numbers",
                 "take fewer vectors or heads",
             )
         return self
@@ -93,7 +92,7 @@ class Transformer(nn.Module):
         Raises:
             InputError: the settings contradict each other.
         """
-        c, batch = self.config.checked(), tokens.shape[:-2]
+        c, (*batch, n, n_features) = self.config.checked(), tokens.shape
         hidden = c.mlp_ratio * c.width
         blocks = {
             "qkv": (c.width, 3 * c.width),
@@ -101,26 +100,22 @@ class Transformer(nn.Module):
             "up": (c.width, hidden),
             "down": (hidden, c.width),
         }
-        shapes = {"in": (tokens.shape[-1], c.width), "out": (c.width, self.out)} | {
-            name: (c.blocks, *shape) for name, shape in blocks.items()
-        }
+        shapes = {"in": (n_features, c.width), "out": (c.width, self.out)}
+        shapes |= {name: (c.blocks, *shape) for name, shape in blocks.items()}
         layers = dense_layers(self, shapes, tokens.dtype, {"out": self.out_scale})
-        if (
-            self.is_initializing()
-        ):  # one by one the operations below would be compiled for half a minute
-            return jnp.zeros((*tokens.shape[:-1], self.out), tokens.dtype)
+        if self.is_initializing():
+            # one by one the operations below would be compiled for half a minute
+            return jnp.zeros((*batch, n, self.out), tokens.dtype)
         # rows of all tokens: products with kernels, and above all those of the way back, are then
         # plain ones
-        x = affine(tokens.reshape(prod(batch) * tokens.shape[-2], -1), layers["in"])
+        x = affine(tokens.reshape(prod(batch) * n, -1), layers["in"])
         if transport is not None:
-            transport = Transport(
-                *(m.reshape(prod(batch), *m.shape[-3:]).astype(x.dtype) for m in transport)
-            )
-        block = partial(_block, transport=transport, config=c, n=tokens.shape[-2])
-        x = jax.lax.scan(
-            lambda x, layers: (block(x, layers), None), x, {name: layers[name] for name in blocks}
-        )[0]
-        return affine(x, layers["out"]).reshape(*tokens.shape[:-1], self.out)
+            frames = (m.reshape(prod(batch), *m.shape[-3:]).astype(x.dtype) for m in transport)
+            transport = Transport(*frames)
+        block = partial(_block, transport=transport, config=c, n=n)
+        in_blocks = {name: layers[name] for name in blocks}
+        x = jax.lax.scan(lambda x, layers: (block(x, layers), None), x, in_blocks)[0]
+        return affine(x, layers["out"]).reshape(*batch, n, self.out)
 
 
 Layer = dict[str, Array]
@@ -143,10 +138,8 @@ def dense_layers(
         dtype: of all.
         scales: of initial kernels, where not one.
     """
-    return module.param(
-        "layers",
-        lambda key: _drawn(key, tuple(shapes.items()), dtype, tuple((scales or {}).items())),
-    )
+    static = tuple(shapes.items()), dtype, tuple((scales or {}).items())
+    return module.param("layers", lambda key: _drawn(key, *static))
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
@@ -157,16 +150,15 @@ def _drawn(
     scales: tuple[tuple[str, float], ...],
 ) -> dict[str, Layer]:
     """All kernels from one draw: each of its own takes a fifth of a second to compile."""
-    sizes = [prod(shape) for _, shape in shapes]
-    parts = jnp.split(jax.random.uniform(key, (sum(sizes),), dtype, -1, 1), np.cumsum(sizes)[:-1])
-    size = {name: dict(scales).get(name, 1.0) / max(shape[-2], 1) ** 0.5 for name, shape in shapes}
-    return {
-        name: {
-            "kernel": (size[name] * part).reshape(shape),
-            "bias": jnp.zeros((*shape[:-2], shape[-1]), dtype),
-        }
-        for (name, shape), part in zip(shapes, parts, strict=True)
-    }
+    counts = [prod(shape) for _, shape in shapes]
+    uniform = jax.random.uniform(key, (sum(counts),), dtype, -1, 1)
+    draws_by_layer = jnp.split(uniform, np.cumsum(counts)[:-1])
+    layers = {}
+    for (name, shape), draws in zip(shapes, draws_by_layer, strict=True):
+        bound = dict(scales).get(name, 1.0) / max(shape[-2], 1) ** 0.5
+        bias = jnp.zeros((*shape[:-2], shape[-1]), dtype)
+        layers[name] = {"kernel": (bound * draws).reshape(shape), "bias": bias}
+    return layers
 
 
 def affine(x: Float[Array, "*batch features"], layer: Layer) -> Float[Array, "*batch out"]:
@@ -189,9 +181,8 @@ def gelu(x: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
 def _gelu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     cumulative = 0.5 + 0.5 * jax.lax.erf(x / np.sqrt(2).astype(x.dtype))
-    return x * cumulative, (
-        cumulative + x * jnp.exp(-0.5 * x * x) / np.sqrt(2 * np.pi).astype(x.dtype)
-    ) * dx
+    x_density = x * jnp.exp(-0.5 * x * x) / np.sqrt(2 * np.pi).astype(x.dtype)
+    return x * cumulative, (cumulative + x_density) * dx
 
 
 def _block(
@@ -223,19 +214,13 @@ def _attention(
         qkv = _transported(qkv, transport.to_global, vectors)
     q, k, v = jnp.moveaxis(qkv, 2, 0)
     if transport is not None and vectors:
-        k = (
-            k
-            * jnp.asarray([1] * (k.shape[-1] - 4 * vectors) + [1, -1, -1, -1] * vectors, k.dtype)[
-                None, None, None
-            ]
-        )
+        metric = [1] * (k.shape[-1] - 4 * vectors) + [1, -1, -1, -1] * vectors
+        k = k * jnp.asarray(metric, k.dtype)[None, None, None]
     scores = jnp.einsum("bihc,bjhc->bhij", q, k) / np.sqrt(q.shape[-1]).astype(q.dtype)
     mixed = jnp.einsum("bhij,bjhc->bihc", jax.nn.softmax(scores), v)
-    return (
-        _transported(mixed[:, :, None], transport.to_local, vectors)[:, :, 0]
-        if transport is not None and vectors
-        else mixed
-    )
+    if transport is not None and vectors:
+        mixed = _transported(mixed[:, :, None], transport.to_local, vectors)[:, :, 0]
+    return mixed
 
 
 def _transported(
@@ -245,96 +230,6 @@ def _transported(
 ) -> Float[Array, "batch token set head channel"]:
     """The last 4 `vectors` channels from one frame to another."""
     n = x.shape[-1] - 4 * vectors
-    moved = jnp.einsum(
-        "btmn,btshvn->btshvm",
-        frames,
-        x[..., n:].reshape(*x.shape[:4], vectors, 4),
-        precision="highest",
-    )
+    four_vectors = x[..., n:].reshape(*x.shape[:4], vectors, 4)
+    moved = jnp.einsum("btmn,btshvn->btshvm", frames, four_vectors, precision="highest")
     return jnp.concatenate([x[..., :n], moved.reshape(*x.shape[:4], -1)], -1)
-
-
-def transformer_from_torch(state: Mapping[str, Any], config: TransformerConfig) -> dict[str, Any]:
-    """Parameters of `Transformer` from the PyTorch package lloca 2.0 (its
-    `backbone.transformer.Transformer`, default options).
-
-    Args:
-        state: its `state_dict()`, tensors or arrays.
-        config: of our network, of the same size.
-
-    Raises:
-        InputError: weights are missing, left over, or of other sizes than the config says.
-    """
-    c = config.checked()
-    hidden = c.mlp_ratio * c.width
-    block = {
-        "qkv": ("attention.qkv_linear.linear", c.width, 3 * c.width),
-        "merge": ("attention.out_linear", c.width, c.width),
-        "up": ("mlp.0", c.width, hidden),
-        "down": ("mlp.3", hidden, c.width),
-    }
-    shapes = {"linear_in": (None, c.width), "linear_out": (c.width, None)} | {
-        f"blocks.{i}.{name}": size for i in range(c.blocks) for name, *size in block.values()
-    }
-    theirs = torch_layers(state, shapes)
-    blocks = {
-        ours: [theirs[f"blocks.{i}.{name}"] for i in range(c.blocks)]
-        for ours, (name, *_) in block.items()
-    }
-    for layer in blocks["qkv"]:  # theirs: heads fastest
-        layer.update(
-            {
-                name: np.swapaxes(x.reshape(-1, 3, c.width // c.heads, c.heads), -1, -2).reshape(
-                    x.shape
-                )
-                for name, x in layer.items()
-            }
-        )
-    stacked = {
-        name: jax.tree.map(lambda *x: np.stack(x), *layers) for name, layers in blocks.items()
-    }
-    return {
-        "params": {
-            "layers": jax.tree.map(
-                jnp.asarray, {"in": theirs["linear_in"], "out": theirs["linear_out"]} | stacked
-            )
-        }
-    }
-
-
-def torch_layers(
-    state: Mapping[str, Any], shapes: Mapping[str, Sequence[int | None]]
-) -> dict[str, dict[str, np.ndarray]]:
-    """PyTorch's linear layers as ours: all of `state`, of the sizes (in, out) of `shapes`; None
-    stands for any.
-
-    Raises:
-        InputError: the first layer that is missing, left over or of another size.
-    """
-    arrays = {
-        name: np.asarray(x) for name, x in state.items() if name.endswith((".weight", ".bias"))
-    }
-    found = {
-        name.removesuffix(".weight"): x.shape[::-1]
-        for name, x in arrays.items()
-        if name.endswith(".weight")
-    }
-    for name in sorted(found.keys() | shapes.keys()):
-        expected, got = tuple(shapes.get(name, ())), tuple(found.get(name, ()))
-        if len(expected) != len(got) or any(
-            a not in (None, b) for a, b in zip(expected, got, strict=True)
-        ):
-            want, have = (
-                "x".join("any" if n is None else str(n) for n in size) or "no such layer"
-                for size in (expected, got)
-            )
-            raise InputError(
-                f"layer {name} of the weights",
-                want,
-                have,
-                "give the settings of the network that the weights come from",
-            )
-    return {
-        name: {"kernel": arrays[f"{name}.weight"].T, "bias": arrays[f"{name}.bias"]}
-        for name in shapes
-    }

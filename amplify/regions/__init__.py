@@ -2,7 +2,7 @@
 them (`cuts`).
 """
 
-from amplify.regions.counting import Fractions, Sums, count, fractions, measurable
+from amplify.regions.counting import Fractions, Sums, count, fractions, measurable, unweighted
 from amplify.regions.shapes import (
     Observable,
     Regions,
@@ -46,4 +46,5 @@ __all__ = [
     "radius",
     "shells",
     "tail",
+    "unweighted",
 ]

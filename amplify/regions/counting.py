@@ -70,18 +70,16 @@ def count(regions: Regions, x: np.ndarray, weight: np.ndarray | None = None) -> 
     come in chunks.
     """
     if weight is None:
-        (n_inside,) = sums_inside(regions, x, [None])
-        return Sums(
-            len(x),
-            n_inside,
-            float(len(x)),
-            float(len(x)),
-            n_inside.astype(float),
-            n_inside.astype(float),
-        )
+        return unweighted(len(x), sums_inside(regions, x, [None])[0])
     w = np.asarray(weight, np.float64)
     n_inside, weight_inside, square_inside = sums_inside(regions, x, [np.ones_like(w), w, w**2])
     return Sums(len(x), n_inside.astype(int), w.sum(), (w**2).sum(), weight_inside, square_inside)
+
+
+def unweighted(n: int, n_inside: np.ndarray) -> Sums:
+    """Sums of n events, of which these are inside [region]."""
+    inside = np.rint(n_inside).astype(int)
+    return Sums(n, inside, float(n), float(n), inside.astype(float), inside.astype(float))
 
 
 def measurable(sums: Sums) -> np.ndarray:

@@ -3,10 +3,13 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from amplify.results.columns import DASH, Column, columns, numbered
+
+Record = dict[str, Any]
 
 _TEXTS = ("method", "region", "summary", "status")
 _NUMBERS = (
@@ -40,77 +43,72 @@ def table_csv(results: dict[str, Any]) -> str:
     Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     truth = results.get("truth") or {}
-    known = {
-        name: truth[f"actual_{name}"]
-        for name in ("sigma", "distance", "amplification")
-        if f"actual_{name}" in truth
-    }
+    names = ("actual_sigma", "actual_distance", "actual_amplification")
+    actual = {name: truth[name] for name in names if name in truth}
     ends = [f"{name}_{end}" for name in ("n_equiv", "amplification") for end in ("low", "high")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_TEXTS, *_NUMBERS, *ends, *(f"actual_{name}" for name in known)])
+    writer.writerow([*_TEXTS, *_NUMBERS, *ends, *actual])
     for row, record in enumerate(results["estimates"]):
+        texts = [_harmless(record.get(name)) for name in _TEXTS]
         numbers = [record.get(name) for name in _NUMBERS]
         for name in ("n_equiv_interval", "amplification_interval"):
             low, high = record[name]
             numbers += [low, "inf" if high is None and low is not None else high]
-        writer.writerow(
-            [
-                *(_harmless(record.get(name)) for name in _TEXTS),
-                *numbers,
-                *(values[row] for values in known.values()),
-            ]
-        )
+        writer.writerow([*texts, *numbers, *(values[row] for values in actual.values())])
     return out.getvalue()
 
 
 def _harmless(text: str | None) -> str:
-    return "" if text is None else f"'{text}" if text.startswith(_FORMULA) else text
+    if text is None:
+        return ""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def table_latex(results: dict[str, Any]) -> str:
     r"""A table for each method, with \usepackage{booktabs}; labels are escaped."""
-    tables = [r"% \usepackage{booktabs}"]
-    for method, records in numbered(results).items():
-        if not records:
-            continue
-        parts = columns(method, results.get("truth"))
-        lines = [" & ".join(_cell(c, r) for c in parts) + r" \\" for r in records]
-        tables.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    r"\centering",
-                    rf"\caption{{{_caption(method, records)}}}",
-                    r"\footnotesize",
-                    rf"\begin{{tabular}}{{{''.join('l' if c.kind in ('text', 'status') else 'r' for c in parts)}}}",
-                    r"\toprule",
-                    " & ".join(c.tex for c in parts) + r" \\",
-                    r"\midrule",
-                    *lines,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    r"\end{table}",
-                ]
-            )
-        )
-    return "\n\n".join(tables) + "\n"
+    tables = [
+        _table(method, records, columns(method, results.get("truth")))
+        for method, records in numbered(results).items()
+        if records
+    ]
+    return "\n\n".join([r"% \usepackage{booktabs}", *tables]) + "\n"
 
 
-def _caption(method: str, records: list[dict[str, Any]]) -> str:
+def _table(method: str, records: Sequence[Record], chosen: Sequence[Column]) -> str:
+    alignment = "".join("l" if c.kind in ("text", "status") else "r" for c in chosen)
+    heads = " & ".join(column.tex for column in chosen)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_caption(method, records)}}}",
+        r"\footnotesize",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        rf"{heads} \\",
+        r"\midrule",
+    ]
+    for record in records:
+        cells = " & ".join(_cell(column, record) for column in chosen)
+        lines.append(rf"{cells} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def _caption(method: str, records: Sequence[Record]) -> str:
     levels = " and ".join(dict.fromkeys(rf"{100 * r['level']:.0f}\,\%" for r in records))
-    n_train = _number(
-        f"{max(r['n_train'] for r in records):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    most = max(r["n_train"] for r in records)
+    n_train = f"{most:,.0f}".replace(",", r"\,")
+    factor = r"$G = n_\mathrm{equiv} / n_\mathrm{train}$"
+    train = rf"$n_\mathrm{{train}} = {n_train}$"
+    meaning = r"$D$ is the distance of the distribution functions of the summary"
+    if method == "averaging":
+        meaning = r"$I$ is the fraction of events in a region"
+    return (
+        rf"{method.capitalize()} amplification, {factor}, {train}, {levels} intervals. {meaning}."
     )
-    meaning = (
-        r"$I$ is the fraction of events in a region"
-        if method == "averaging"
-        else r"$D$ is the distance of the distribution functions of the summary"
-    )
-    return rf"{method.capitalize()} amplification, $G = n_\mathrm{{equiv}} / n_\mathrm{{train}}$, $n_\mathrm{{train}} = {n_train}$, {levels} intervals. {meaning}."
 
 
-def _cell(column: Column, record: dict[str, Any]) -> str:
+def _cell(column: Column, record: Record) -> str:
     text, value = column.text(record), column.of(record)
     if isinstance(value, str):
         return escape_latex(text)
@@ -124,12 +122,13 @@ def _cell(column: Column, record: dict[str, Any]) -> str:
 
 def _number(text: str) -> str:
     r"""A number as LaTeX sets it: 1.1e-05 becomes 1.1 \times 10^{-5}."""
-    text = (
-        text.replace("\N{NARROW NO-BREAK SPACE}", r"\,")
-        .replace("∞", r"\infty")
-        .replace("infinity", r"\infty")
-    )
-    return re.sub(r"e([+-]\d+)$", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
+    text = text.replace("\N{NARROW NO-BREAK SPACE}", r"\,")
+    text = text.replace("∞", r"\infty").replace("infinity", r"\infty")
+    return re.sub(r"e([+-]\d+)$", _power, text)
+
+
+def _power(exponent: re.Match[str]) -> str:
+    return rf" \times 10^{{{int(exponent[1])}}}"
 
 
 _LATEX = {

@@ -2,17 +2,24 @@
 references.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from amplify.results.columns import numbered
+from amplify.results.verdicts import typical, with_value
 from amplify.text import number
 
+Record = dict[str, Any]
+
 _FORECASTING = """@article{Bahl:2025forecasting,
-  author        = {Bahl, Henning and Diefenbacher, Sascha and Elmer, Nina and Plehn, Tilman and Spinner, Jonas},
+  author        = {Bahl, Henning and Diefenbacher, Sascha and Elmer, Nina and
+                   Plehn, Tilman and Spinner, Jonas},
   title         = {Forecasting Generative Amplification},
-  year          = {2025},
+  journal       = {SciPost Phys.},
+  volume        = {20},
+  pages         = {150},
+  year          = {2026},
+  doi           = {10.21468/SciPostPhys.20.5.150},
   eprint        = {2509.08048},
   archiveprefix = {arXiv}
 }"""
@@ -34,19 +41,18 @@ _LEAST_SQUARES = """@article{Kanamori:2009least,
   pages   = {1391--1445},
   year    = {2009}
 }"""
+_PAPER = "SciPost Phys. 20, 150, doi:10.21468/SciPostPhys.20.5.150, arXiv:2509.08048"
 
 
 def methods_paragraph(results: dict[str, Any]) -> str:
     """What was done, in sentences to paste."""
     records = numbered(results)
-    parts = [
-        _averaging(records["averaging"]),
-        _differential(records["differential"]),
+    said = [
+        *_averaging(records["averaging"]),
+        *_differential(records["differential"]),
         f"Computed with amplify {results['version']}, seed {results['seed']}.",
     ]
-    return " ".join(" ".join(part.split()) for part in parts if part).replace(
-        "\N{NARROW NO-BREAK SPACE}", " "
-    )
+    return " ".join(" ".join(said).split())  # one line, with spaces that every program knows
 
 
 def references(results: dict[str, Any]) -> str:
@@ -73,68 +79,94 @@ def _is_least_squares(summary: str) -> bool:
     return _is_learned(summary) and "MLP" not in summary and "trees" not in summary
 
 
-def _averaging(records: list[dict[str, Any]]) -> str:
+def _averaging(records: Sequence[Record]) -> list[str]:
+    """Sentences on averaging amplification."""
     if not records:
-        return ""
+        return []
     e = records[0]
-    who = (
-        f"{e['members']} generators were trained on {number(e['n_train'])} events"
-        if e["members"]
-        else f"Generators were trained on {number(e['n_train'])} events"
-    )
+    who = f"{e['members']} generators" if e["members"] else "Generators"
     generated = f" and generated {number(e['n_gen'])} events each" if e["n_gen"] else ""
     freedom = f" ({e['members'] - 1} degrees of freedom)" if e["members"] else ""
-    known = [
-        r["amplification"]
-        for r in records
-        if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")
+    return [
+        "The number of true events that the generated sample is worth was estimated with "
+        f"averaging amplification ({_PAPER}).",
+        f"{who} were trained on {number(e['n_train'])} events{generated}.",
+        f"In each of {len(records)} regions of phase space, with a fraction I of the events, the "
+        "variance of I between generators, less the sampling noise of their events, estimates "
+        "sigma_model^2, the squared error that training left; n_equiv = I (1 - I) / sigma_model^2 "
+        "is the number of true events that fix I as well, and the amplification factor is "
+        "G = n_equiv / n_train.",
+        f"Intervals are at {_level(e)}, from the chi^2 distribution of the variance{freedom}.",
+        _holdout(records),
+        *_values(records),
     ]
-    found = (
-        f"The median of G over the regions is {number(float(np.median(known)))}, its values are {number(min(known))} to {number(max(known))}."
-        if known
-        else ""
-    )
+
+
+def _holdout(records: Sequence[Record]) -> str:
+    n_holdout = records[0]["n_holdout"]
+    if not n_holdout:
+        return "No holdout was used: a bias common to all generators is not included."
     biased = sum(r["status"] == "biased" for r in records)
-    holdout = (
-        f"""The mean of the generators was compared with a holdout of {number(e["n_holdout"])} true events. Where they differ by more than
-        chance explains (as improbable as three standard deviations, by Student's t), in {biased} of {len(records)} regions, the common bias is added to
-        sigma_model in quadrature."""
-        if e["n_holdout"]
-        else "No holdout was used: a bias common to all generators is not included."
+    return (
+        "The mean of the generators was compared with a holdout of "
+        f"{number(n_holdout)} true events. Where they differ by more than chance explains (as "
+        "improbable as three standard deviations, by Student's t), in "
+        f"{biased} of {len(records)} regions, the common bias is added to sigma_model in "
+        "quadrature."
     )
-    return f"""The number of true events that the generated sample is worth was estimated with averaging amplification (arXiv:2509.08048).
-    {who}{generated}. In each of {len(records)} regions of phase space, with a fraction I of the events, the variance of I between generators, less the
-    sampling noise of their events, estimates sigma_model^2, the squared error that training left; n_equiv = I (1 - I) / sigma_model^2 is the number of true
-    events that fix I as well, and the amplification factor is G = n_equiv / n_train. Intervals are at {100 * e["level"]:.0f} %, from the chi^2 distribution
-    of the variance{freedom}. {holdout} {found}"""
 
 
-def _differential(records: list[dict[str, Any]]) -> str:
+def _values(records: Sequence[Record]) -> list[str]:
+    """The median is that of the verdict, the values are those that regions have."""
+    values = [r["amplification"] for r in with_value(records)]
+    if not values:
+        return []
+    median = typical(records)
+    middle = f"{'' if median.exact else 'more than '}{number(median.value)}"
+    ends = f"{number(min(values))} to {number(max(values))}"
+    return [f"The median of G over the regions is {middle}, its values are {ends}."]
+
+
+def _differential(records: Sequence[Record]) -> list[str]:
+    """Sentences on differential amplification."""
     if not records:
-        return ""
+        return []
     e = records[0]
     regions = len({r["region"] for r in records})
     where = f", in {regions} regions" if regions > 1 else ""
-    how = " ".join(
-        _summary(s, [r for r in records if r["summary"] == s])
-        for s in dict.fromkeys(r["summary"] for r in records)
-    )
-    return f"""One generator, trained on {number(e["n_train"])} events, was tested event by event with differential amplification (arXiv:2509.08048):
-    {number(e["n_gen"])} generated events were compared with a holdout of {number(e["n_holdout"])} true events{where}. D is the distance of the distribution
-    functions of generated and true events in one number per event; n_equiv = (0.8687 / D)^2 is the number of true events whose mean Kolmogorov-Smirnov
-    distance from the truth is as large, and the amplification factor is G = n_equiv / n_train. {how}"""
+    summaries = dict.fromkeys(r["summary"] for r in records)
+    return [
+        f"One generator, trained on {number(e['n_train'])} events, was tested event by event with "
+        f"differential amplification ({_PAPER}): {number(e['n_gen'])} generated events were "
+        f"compared with a holdout of {number(e['n_holdout'])} true events{where}.",
+        "D is the distance of the distribution functions of generated and true events in one "
+        "number per event; n_equiv = (0.8687 / D)^2 is the number of true events whose mean "
+        "Kolmogorov-Smirnov distance from the truth is as large, and the amplification factor is "
+        "G = n_equiv / n_train.",
+        *(_summary(s, next(r for r in records if r["summary"] == s)) for s in summaries),
+    ]
 
 
-def _summary(summary: str, records: list[dict[str, Any]]) -> str:
-    level = f"{100 * records[0]['level']:.0f} %"
+def _summary(summary: str, record: Record) -> str:
+    """How a summary was made, and what its intervals are."""
+    level = _level(record)
     if _is_learned(summary):
-        how = (
-            ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391),"
-            if _is_least_squares(summary)
-            else ""
+        ratio = ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391),"
+        return (
+            f"The {summary}{ratio if _is_least_squares(summary) else ''} was learned from holdout "
+            "events that were not tested on and evaluated where generated and true events are "
+            "equally dense; it misses a part of the difference, so only upper limits on n_equiv "
+            f"are quoted, at {level}."
         )
-        return f"""The {summary}{how} was learned from holdout events that were not tested on and evaluated where generated
-        and true events are equally dense; it misses a part of the difference, so only upper limits on n_equiv are quoted, at {level}."""
     if _is_exact(summary):
-        return f"The {summary} was evaluated at its threshold zero; its intervals are unified (Phys. Rev. D 57 (1998) 3873, arXiv:physics/9711021), at {level}."
-    return f"For the {summary} D is the largest distance, and its intervals invert the distribution of the Kolmogorov-Smirnov distance, at {level}."
+        unified = "unified (Phys. Rev. D 57 (1998) 3873, arXiv:physics/9711021)"
+        at_zero = f"The {summary} was evaluated at its threshold zero"
+        return f"{at_zero}; its intervals are {unified}, at {level}."
+    return (
+        f"For the {summary} D is the largest distance, and its intervals invert the distribution "
+        f"of the Kolmogorov-Smirnov distance, at {level}."
+    )
+
+
+def _level(record: Record) -> str:
+    return f"{100 * record['level']:.0f} %"

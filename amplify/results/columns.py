@@ -1,14 +1,16 @@
 """The columns of the table of a method, for the page and for LaTeX."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from markupsafe import Markup
 
 from amplify.text import number
 
-Value = str | float | list[float | None] | None
+Record = dict[str, Any]
+Value = str | float | Sequence[float | None] | None
+Kind = Literal["text", "number", "interval", "pull", "status"]
 DASH = "\N{EN DASH}"
 _ORDER = ("resolved", "lower_limit", "upper_limit", "biased", "unresolved")
 
@@ -18,8 +20,8 @@ class Column(NamedTuple):
 
     title: Markup
     tex: str
-    kind: Literal["text", "number", "interval", "pull", "status"]
-    of: Callable[[dict[str, Any]], Value]
+    kind: Kind
+    of: Callable[[Record], Value]
 
     @property
     def name(self) -> str:
@@ -27,119 +29,104 @@ class Column(NamedTuple):
         text = str(self.title).replace("&sigma;", "sigma").replace("<sub>", "_")
         return text.replace("</sub>", "")
 
-    def text(self, record: dict[str, Any]) -> str:
+    def text(self, record: Record) -> str:
         """The cell for people; a dash is a missing number, ∞ an interval without upper end."""
         value = self.of(record)
-        if isinstance(value, list):
-            low, high = value
-            return (
-                DASH if low is None and high is None else f"{_shown(low or 0.0)} to {_shown(high)}"
-            )
         if value is None:
             return DASH
         if isinstance(value, str):
             return value.replace("_", " ") if self.kind == "status" else value
+        if isinstance(value, Sequence):
+            low, high = value
+            if low is None and high is None:
+                return DASH
+            return f"{number(low or 0.0)} to {'∞' if high is None else number(high)}"
         return f"{value:.1f}" if self.kind == "pull" else number(value)
 
-    def key(self, record: dict[str, Any]) -> str:
+    def key(self, record: Record) -> str:
         """What the cell is sorted by: a number, or nothing for what is missing or infinite, or the
         text itself. Intervals go by their lower end.
         """
         value = self.of(record)
         if self.kind == "status":
             return str(_ORDER.index(str(value))) if value in _ORDER else ""
-        if isinstance(value, list):
-            value = value[0]
         if isinstance(value, str):
             return value
+        if isinstance(value, Sequence):
+            value = value[0]
         return repr(float(value)) if value is not None and math.isfinite(value) else ""
-
-
-def _shown(value: float | None) -> str:
-    return "∞" if value is None else number(value)
-
-
-def _value(
-    title: str,
-    tex: str,
-    name: str,
-    kind: Literal["text", "number", "interval", "pull", "status"] = "number",
-) -> Column:
-    return Column(Markup(title), tex, kind, lambda record: record.get(name))  # noqa: S704  titles are ours
-
-
-_REGION = _value("region", "Region", "region", "text")
-
-
-def _estimate(title: str, tex: str, name: str) -> Column:
-    """A value, where the data claim one and not only a limit from above."""
-    return Column(
-        Markup(title),
-        tex,
-        "number",
-        lambda record: None if record["status"] == "upper_limit" else record.get(name),
-    )
-
-
-_WORTH = [
-    _estimate("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv"),
-    _value("interval", "interval", "n_equiv_interval", "interval"),
-    _estimate("G", "$G$", "amplification"),
-    _value("interval", "interval", "amplification_interval", "interval"),
-]
-_STATUS = _value("status", "Status", "status", "status")
 
 
 def columns(method: str, truth: Mapping[str, Any] | None) -> list[Column]:
     """The columns of a method; where truth is known the actual values stand beside the estimates.
     Records need their `row` for that.
     """
-    actual = []
-    if truth is not None:
-        error = (
-            ("&sigma;", r"$\sigma$", "actual_sigma")
-            if method == "averaging"
-            else ("D", "$D$", "actual_distance")
-        )
-        for title, tex, name in (error, ("G", "$G$", "actual_amplification")):
-            actual.append(
-                Column(
-                    Markup("actual ") + Markup(title),
-                    f"actual {tex}",
-                    "number",
-                    _of_row(truth[name]),
-                )
-            )
+    actual = [] if truth is None else _actual(method, truth)
     if method == "averaging":
-        own = [
-            _value("I", "$I$", "integral"),
-            _value("&sigma;<sub>stat</sub>", r"$\sigma_\mathrm{stat}$", "sigma_stat"),
-            _value("&sigma;<sub>model</sub>", r"$\sigma_\mathrm{model}$", "sigma_model"),
-        ]
-        return [_REGION, *own, *_WORTH, *actual, _value("pull", "pull", "pull", "pull"), _STATUS]
-    own = [
-        _value("summary", "Summary", "summary", "text"),
-        _value("holdout", "holdout", "n_holdout_region"),
-        _value("D", "$D$", "distance"),
-    ]
-    return [
-        _REGION,
-        *own,
-        *_WORTH,
-        *actual,
-        _value("for 30 %", r"for 30\,\%", "n_holdout_for_30_percent"),
-        _STATUS,
-    ]
+        pull = _stored("pull", "pull", "pull", "pull")
+        return [_REGION, *_OF_INTEGRALS, *_WORTH, *actual, pull, _STATUS]
+    needed = _stored("for 30 %", r"for 30\,\%", "n_holdout_for_30_percent")
+    return [_REGION, *_OF_SUMMARIES, *_WORTH, *actual, needed, _STATUS]
 
 
-def _of_row(values: list[float | None]) -> Callable[[dict[str, Any]], Value]:
-    return lambda record: values[record["row"]]
-
-
-def numbered(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def numbered(results: Mapping[str, Any]) -> dict[str, list[Record]]:
     """The records by method, each with its place in results["estimates"] as `row`."""
     estimates = [e | {"row": row} for row, e in enumerate(results["estimates"])]
     return {
         method: [e for e in estimates if e["method"] == method]
         for method in ("averaging", "differential")
     }
+
+
+def _stored(title: str, tex: str, key: str, kind: Kind = "number") -> Column:
+    """What a record says of itself."""
+    head = Markup(title)  # noqa: S704  titles are ours
+    return Column(head, tex, kind, lambda record: record.get(key))
+
+
+def _estimate(title: str, tex: str, key: str) -> Column:
+    """A value, where the data claim one and not only a limit from above."""
+    stored = _stored(title, tex, key)
+    return stored._replace(
+        of=lambda record: None if record["status"] == "upper_limit" else record.get(key)
+    )
+
+
+def _actual(method: str, truth: Mapping[str, Any]) -> list[Column]:
+    """Error and amplification as the truth has them, for each row."""
+    error = ("&sigma;", r"$\sigma$", "actual_sigma")
+    if method == "differential":
+        error = ("D", "$D$", "actual_distance")
+    return [
+        Column(
+            Markup("actual ") + Markup(title),  # noqa: S704  titles are ours
+            f"actual {tex}",
+            "number",
+            _of_row(truth[key]),
+        )
+        for title, tex, key in (error, ("G", "$G$", "actual_amplification"))
+    ]
+
+
+def _of_row(values: Sequence[float | None]) -> Callable[[Record], Value]:
+    return lambda record: values[record["row"]]
+
+
+_REGION = _stored("region", "Region", "region", "text")
+_STATUS = _stored("status", "Status", "status", "status")
+_WORTH = [
+    _estimate("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv"),
+    _stored("interval", "interval", "n_equiv_interval", "interval"),
+    _estimate("G", "$G$", "amplification"),
+    _stored("interval", "interval", "amplification_interval", "interval"),
+]
+_OF_INTEGRALS = [
+    _stored("I", "$I$", "integral"),
+    _stored("&sigma;<sub>stat</sub>", r"$\sigma_\mathrm{stat}$", "sigma_stat"),
+    _stored("&sigma;<sub>model</sub>", r"$\sigma_\mathrm{model}$", "sigma_model"),
+]
+_OF_SUMMARIES = [
+    _stored("summary", "Summary", "summary", "text"),
+    _stored("holdout", "holdout", "n_holdout_region"),
+    _stored("D", "$D$", "distance"),
+]

@@ -5,7 +5,6 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,9 @@ from amplify.estimators.differential import holdout_for
 from amplify.results.verdicts import verdict
 from amplify.storage import whole
 from amplify.types import AveragingEstimate, DifferentialEstimate, Interval, Status
+from amplify.version import release
 
 SCHEMA = "amplify/1"
-
-
-def release() -> str:
-    """The version of amplify that is installed."""
-    try:
-        return version("amplify-hep")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def environment(

@@ -19,6 +19,7 @@ from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
 from amplify.text import listed
 from amplify.types import AveragingEstimate, DifferentialEstimate
+from amplify.version import release
 
 Record = dict[str, Any]  # what results.json says of one region
 
@@ -100,7 +101,7 @@ class Result:
     views: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     seed: int = 0
-    version: str = field(default_factory=records.release)
+    version: str = field(default_factory=release)
 
     @property
     def estimate(self) -> AveragingEstimate | DifferentialEstimate:

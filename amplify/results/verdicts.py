@@ -1,123 +1,167 @@
 """What a result means, in one sentence a physicist understands."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from amplify.estimators.averaging import MIN_EVENTS
 from amplify.estimators.differential import MIN_EVENTS as MIN_DIFFERENTIAL_EVENTS
 from amplify.text import number
 
+Record = dict[str, Any]
 
-def verdict(record: dict[str, Any]) -> str:
+# |pull| that is said even where Student's t for few members does not call it a bias
+_DOUBTFUL = 3.0
+_RANK = {"resolved": 0, "biased": 0, "upper_limit": 0, "lower_limit": 1, "unresolved": 2}
+# times n_equiv: the variance goes with 1 / n_equiv + 1 / n_gen, and sqrt(1.1) is 5 % above the
+# plateau
+_ENOUGH = 10
+
+
+def verdict(record: Record) -> str:
     """One sentence on one region."""
     return _differential(record) if record["method"] == "differential" else _averaging(record)
 
 
-def _averaging(record: dict[str, Any]) -> str:
-    n, g = record["n_equiv"], record["amplification"]
-    low, high = record["n_equiv_interval"]
+def _averaging(record: Record) -> str:
     where = f"In {record['region']}"
-    level = f"{100 * record['level']:.0f} %"
     if record["status"] == "unresolved":
-        rare = min(record["integral"], 1 - record["integral"])
-        if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
-            return f"{where} too few events fall to say anything."
-        return f"{where} the noise of the generated sample hides the differences between members: generate more events per member."
+        return f"{where} {_averaging_unresolved(record)}"
+    n, g = number(record["n_equiv"]), number(record["amplification"])
     if record["status"] == "biased":
-        return (
-            f"{where} the holdout is {abs(record['pull']):.1f} expected errors away from the members: a common bias. "
-            f"With it, the generated sample is worth {number(n)} true events (G = {number(g)}), whatever the members agree on."
-        )
-    doubt = ""
-    if record["pull"] is not None and abs(record["pull"]) > _DOUBTFUL:
-        away = f"the holdout is {abs(record['pull']):.1f} expected errors away"
-        doubt = f", but {away}, which {record['members']} members cannot tell from chance: train more of them"
-    if record["status"] == "lower_limit":
-        g_low = number(record["amplification_interval"][0])
-        return f"{where} the generated sample is worth more than {number(low)} true events (G > {g_low}, {level} interval without upper end){doubt}."
-    g_low, g_high = record["amplification_interval"]
-    return (
-        f"{where} the generated sample is worth {number(n)} true events ({number(low)} to {number(high)}, {level}): "
-        f"G = {number(g)} ({number(g_low)} to {number(g_high)}){'' if g_low > 1 or g_high < 1 else ', not distinguishable from 1'}{doubt}."
-    )
-
-
-def _differential(record: dict[str, Any]) -> str:
-    where = "Overall" if record["region"] == "all" else f"In {record['region']}"
-    level, summary = f"{100 * record['level']:.0f} %", record["summary"]
+        away = f"the holdout is {abs(record['pull']):.1f} expected errors away from the members"
+        worth = f"the generated sample is worth {n} true events (G = {g})"
+        return f"{where} {away}: a common bias. With it, {worth}, whatever the members agree on."
+    level, doubt = _level(record), _doubt(record)
     (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
-    holdout = number(record["n_holdout_region"])
-    if min(record["n_holdout_region"] or 0, record["n_gen_region"] or 0) < MIN_DIFFERENTIAL_EVENTS:
-        return f"{where} fewer than {MIN_DIFFERENTIAL_EVENTS} holdout or generated events are left to test: nothing can be said."
-    if record["status"] == "unresolved":
-        return f"{where} the {summary} sees no significant difference with {holdout} holdout events; it may have missed one, so nothing is claimed."
-    if record["status"] == "upper_limit":
-        return (
-            f"{where} the {summary} tells the generated events from true ones: they are worth fewer than {number(high)} true events, "
-            f"G < {number(g_high)} ({level}); a learned ratio misses a part of the difference, so there is no lower end."
-        )
     if record["status"] == "lower_limit":
-        return (
-            f"{where} {holdout} holdout events cannot tell the generated ones from true ones in the {summary}: they are worth more than "
-            f"{number(low)} true events, G > {number(g_low)} ({level} interval without upper end)."
-        )
-    even = "" if g_low > 1 or g_high < 1 else ", not distinguishable from 1"
-    return (
-        f"{where} the generated events are as far from the truth in the {summary} as {number(record['n_equiv'])} true events "
-        f"({number(low)} to {number(high)}, {level}): G = {number(record['amplification'])} ({number(g_low)} to {number(g_high)}){even}."
-    )
+        worth = f"the generated sample is worth more than {number(low)} true events"
+        limit = f"G > {number(g_low)}, {level} interval without upper end"
+        return f"{where} {worth} ({limit}){doubt}."
+    worth = f"the generated sample is worth {n} true events"
+    interval = f"{number(low)} to {number(high)}, {level}"
+    factor = f"G = {g} ({number(g_low)} to {number(g_high)}){_even(g_low, g_high)}"
+    return f"{where} {worth} ({interval}): {factor}{doubt}."
 
 
-def summary_verdict(records: list[dict[str, Any]]) -> str:
+def _averaging_unresolved(record: Record) -> str:
+    rare = min(record["integral"], 1 - record["integral"])
+    if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
+        return "too few events fall to say anything."
+    hidden = "the noise of the generated sample hides the differences between members"
+    return f"{hidden}: generate more events per member."
+
+
+def _doubt(record: Record) -> str:
+    """A pull that few members cannot tell from chance, but a reader should know."""
+    if record["pull"] is None or abs(record["pull"]) <= _DOUBTFUL:
+        return ""
+    away = f"the holdout is {abs(record['pull']):.1f} expected errors away"
+    which = f"which {record['members']} members cannot tell from chance"
+    return f", but {away}, {which}: train more of them"
+
+
+def _differential(record: Record) -> str:
+    where = "Overall" if record["region"] == "all" else f"In {record['region']}"
+    return f"{where} {_differential_worth(record)}"
+
+
+def _differential_worth(record: Record) -> str:
+    level, summary, status = _level(record), record["summary"], record["status"]
+    (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
+    holdout = f"{number(record['n_holdout_region'])} holdout events"
+    if min(record["n_holdout_region"] or 0, record["n_gen_region"] or 0) < MIN_DIFFERENTIAL_EVENTS:
+        few = f"fewer than {MIN_DIFFERENTIAL_EVENTS} holdout or generated events"
+        return f"{few} are left to test: nothing can be said."
+    if status == "unresolved":
+        nothing = f"the {summary} sees no significant difference with {holdout}"
+        return f"{nothing}; it may have missed one, so nothing is claimed."
+    if status == "upper_limit":
+        tells = f"the {summary} tells the generated events from true ones"
+        worth = f"they are worth fewer than {number(high)} true events, G < {number(g_high)}"
+        why = "a learned ratio misses a part of the difference, so there is no lower end"
+        return f"{tells}: {worth} ({level}); {why}."
+    if status == "lower_limit":
+        cannot = f"{holdout} cannot tell the generated ones from true ones in the {summary}"
+        worth = f"they are worth more than {number(low)} true events, G > {number(g_low)}"
+        return f"{cannot}: {worth} ({level} interval without upper end)."
+    far = f"the generated events are as far from the truth in the {summary}"
+    worth = f"as {number(record['n_equiv'])} true events"
+    interval = f"{number(low)} to {number(high)}, {level}"
+    factor = f"G = {number(record['amplification'])} ({number(g_low)} to {number(g_high)})"
+    return f"{far} {worth} ({interval}): {factor}{_even(g_low, g_high)}."
+
+
+def _level(record: Record) -> str:
+    return f"{100 * record['level']:.0f} %"
+
+
+def _even(g_low: float, g_high: float) -> str:
+    return "" if g_low > 1 or g_high < 1 else ", not distinguishable from 1"
+
+
+def summary_verdict(records: Sequence[Record]) -> str:
     """What stands on top of the page: one sentence for each method."""
-    both = [
-        _averaging_summary([r for r in records if r["method"] == "averaging"]),
-        _differential_summary([r for r in records if r["method"] == "differential"]),
-    ]
-    return " ".join(s for s in both if s) or "Nothing was estimated."
+    averaging = _averaging_summary([r for r in records if r["method"] == "averaging"])
+    most_strict = strictest(records)
+    differential = most_strict["verdict"] if most_strict else ""
+    said = [sentence for sentence in (averaging, differential) if sentence]
+    return " ".join(said) or "Nothing was estimated."
 
 
-def _averaging_summary(records: list[dict[str, Any]]) -> str:
+def _averaging_summary(records: Sequence[Record]) -> str:
     if not records:
         return ""
-    counted = [
-        r
-        for r in records
-        if r["amplification"] is not None and r["status"] in ("resolved", "lower_limit", "biased")
-    ]
+    counted = with_value(records)
     if not counted:
         return "No region is resolved: generate more events per member, or train more members."
-    gains = [r for r in counted if r["status"] != "biased" and r["amplification_interval"][0] > 1]
-    losses = [
-        r
-        for r in counted
-        if r["amplification_interval"][1] is not None and r["amplification_interval"][1] < 1
+    gains = losses = 0
+    for record in counted:
+        low, high = record["amplification_interval"]
+        gains += record["status"] != "biased" and low > 1
+        losses += high is not None and high < 1
+    n_train, median = counted[0]["n_train"], typical(records)
+    worth = f"{number(median.value * n_train)} true events"
+    sign, more = ("=", "") if median.exact else (">", "more than ")
+    typically = f"the generator describes a typical region like {more}{worth}"
+    said = [
+        f"Trained on {number(n_train)} events, {typically} "
+        f"(median G {sign} {number(median.value)})",
+        f"it amplifies (G > 1 within its interval) in {gains} of {len(records)} regions",
     ]
-    n_train = counted[0]["n_train"]
-    median, exact = _typical(records)
-    worth = f"{'' if exact else 'more than '}{number(median * n_train)} true events (median G {'=' if exact else '>'} {number(median)})"
-    parts = [
-        f"Trained on {number(n_train)} events, the generator describes a typical region like {worth}"
-    ]
-    parts.append(
-        f"it amplifies (G > 1 within its interval) in {len(gains)} of {len(records)} regions"
-    )
     if losses:
-        parts.append(f"it is worth less than its training data in {len(losses)}")
-    biased = sum(r["status"] == "biased" for r in records)
-    if biased:
-        parts.append(f"{biased} {'is' if biased == 1 else 'are'} biased")
-    unresolved = sum(r["status"] == "unresolved" for r in records)
-    if unresolved:
-        parts.append(f"{unresolved} {'is' if unresolved == 1 else 'are'} unresolved")
-    return "; ".join(parts) + "."
+        said.append(f"it is worth less than its training data in {losses}")
+    for status in ("biased", "unresolved"):
+        count = sum(r["status"] == status for r in records)
+        if count:
+            said.append(f"{count} {'is' if count == 1 else 'are'} {status}")
+    return "; ".join(said) + "."
 
 
-def _typical(records: list[dict[str, Any]]) -> tuple[float, bool]:
-    """The median of G over regions, and whether it is a value or the low end of a limit; where
-    noise hides the spread, G is large.
+def with_value(records: Sequence[Record]) -> list[Record]:
+    """The averaging records whose G says something, if only from below."""
+    saying = ("resolved", "lower_limit", "biased")
+    return [r for r in records if r["amplification"] is not None and r["status"] in saying]
+
+
+class Typical(NamedTuple):
+    """The median of G over regions; where not exact, the low end of a limit."""
+
+    value: float
+    exact: bool
+
+
+def typical(records: Sequence[Record]) -> Typical:
+    """The median of G over regions, for every place where one number has to do.
+
+    An unresolved region counts as large: noise hides a spread that is small. Records need at least
+    one that `with_value` finds.
+
+    >>> regions = [{"status": "resolved", "amplification": g} for g in (2.0, 3.0, 5.0)]
+    >>> typical([r | {"amplification_interval": [1, 9]} for r in regions])
+    Typical(value=3.0, exact=True)
     """
-    places = []
+    places = []  # where the region stands in the order, what is known of its G, whether exactly
     for r in records:
         low = r["amplification_interval"][0]
         if r["status"] in ("resolved", "biased") and r["amplification"] is not None:
@@ -127,34 +171,29 @@ def _typical(records: list[dict[str, Any]]) -> tuple[float, bool]:
         elif low:  # too few events give no low end
             places.append((math.inf, low, False))
     places.sort()
-    (_, first, known), (_, second, also) = places[(len(places) - 1) // 2], places[len(places) // 2]
-    return ((first + second) / 2, True) if known and also else (min(first, second), False)
+    _, lower, lower_is_exact = places[(len(places) - 1) // 2]
+    _, upper, upper_is_exact = places[len(places) // 2]
+    if lower_is_exact and upper_is_exact:
+        return Typical((lower + upper) / 2, exact=True)
+    return Typical(min(lower, upper), exact=False)
 
 
-def _differential_summary(records: list[dict[str, Any]]) -> str:
-    chosen = strictest(records)
-    return chosen["verdict"] if chosen else ""
-
-
-def strictest(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+def strictest(records: Sequence[Record]) -> Record | None:
     """The differential record that allows the fewest events, among the first regions of each
     summary: everything, or what the user named first.
     """
-    first = {r["summary"]: r for r in reversed(records) if r["method"] == "differential"}
-    return min(
-        reversed(first.values()),
-        key=lambda r: (_RANK[r["status"]], most_equivalent(r) or math.inf),
-        default=None,
-    )
+    first: dict[str, Record] = {}
+    for record in records:
+        if record["method"] == "differential":
+            first.setdefault(record["summary"], record)
+
+    def strictness(record: Record) -> tuple[int, float]:
+        return _RANK[record["status"]], most_equivalent(record) or math.inf
+
+    return min(first.values(), key=strictness, default=None)
 
 
-_DOUBTFUL = (
-    3.0  # |pull| that is said even where Student's t for few members does not call it a bias
-)
-_RANK = {"resolved": 0, "biased": 0, "upper_limit": 0, "lower_limit": 1, "unresolved": 2}
-
-
-def most_equivalent(record: dict[str, Any]) -> float | None:
+def most_equivalent(record: Record) -> float | None:
     """The number of true events that the sample is worth: the estimate, the end of an upper limit,
     or None where there is no upper end.
     """
@@ -163,32 +202,22 @@ def most_equivalent(record: dict[str, Any]) -> float | None:
     return record["n_equiv"] if record["status"] in ("resolved", "biased") else None
 
 
-_ENOUGH = 10  # times n_equiv: the variance goes with 1 / n_equiv + 1 / n_gen, and sqrt(1.1) is 5 % above the plateau
-
-
-def how_many(records: list[dict[str, Any]]) -> str:
+def how_many(records: Sequence[Record]) -> str:
     """The sentence below the verdict: up to which number of generated events more of them help."""
     averaging = [r for r in records if r["method"] == "averaging"]
     differential = strictest(records)
-    parts = []
+    said = []
     if averaging:
-        parts.append(
-            _averaging_limit(averaging, " for integrals over these regions" if differential else "")
-        )
+        purpose = " for integrals over these regions" if differential else ""
+        said.append(_averaging_limit(averaging, purpose))
     if differential:
-        parts.append(
-            _differential_limit(
-                differential,
-                "where single events count, as in a classifier or an unbinned fit, "
-                if averaging
-                else "",
-            )
-        )
-    sentence = "; ".join(parts)
+        purpose = "where single events count, as in a classifier or an unbinned fit, "
+        said.append(_differential_limit(differential, purpose if averaging else ""))
+    sentence = "; ".join(said)
     return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 
 
-def _averaging_limit(records: list[dict[str, Any]], purpose: str) -> str:
+def _averaging_limit(records: Sequence[Record], purpose: str) -> str:
     """The region with the largest n_equiv profits longest."""
     ends = [n for r in records if (n := most_equivalent(r))]
     n_gen = records[0]["n_gen"]
@@ -196,29 +225,28 @@ def _averaging_limit(records: list[dict[str, Any]], purpose: str) -> str:
         reached = f" up to the {number(n_gen)} that each member generated" if n_gen else ""
         return f"no limit on the number of generated events was found{purpose}{reached}"
     enough = _ENOUGH * max(ends)
-    which, rest = (
-        ("region", "")
-        if len(ends) == len(records)
-        else (
-            "resolved region",
-            f"; no limit is seen in the other {_regions(len(records) - len(ends))}",
-        )
-    )
-    has = (
-        f" (each member generated {number(n_gen)}{', which is enough' if n_gen >= enough else ''})"
-        if n_gen
-        else ""
-    )
-    return f"use up to {number(enough)} generated events{purpose}: beyond that no {which}'s uncertainty shrinks by more than 5 %, more will not help{has}{rest}"
+    which, rest = "region", ""
+    if len(ends) < len(records):
+        others = _regions(len(records) - len(ends))
+        which, rest = "resolved region", f"; no limit is seen in the other {others}"
+    has = ""
+    if n_gen:
+        is_enough = ", which is enough" if n_gen >= enough else ""
+        has = f" (each member generated {number(n_gen)}{is_enough})"
+    use = f"use up to {number(enough)} generated events{purpose}"
+    why = f"beyond that no {which}'s uncertainty shrinks by more than 5 %, more will not help"
+    return f"{use}: {why}{has}{rest}"
 
 
-def _differential_limit(record: dict[str, Any], purpose: str) -> str:
-    worth = most_equivalent(record)
+def _differential_limit(record: Record, purpose: str) -> str:
+    worth, n_gen = most_equivalent(record), number(record["n_gen"])
     if not worth:
-        return f"{purpose}no limit on the number of generated events was found up to the {number(record['n_gen'])} of this sample"
+        nothing = "no limit on the number of generated events was found"
+        return f"{purpose}{nothing} up to the {n_gen} of this sample"
     at_most = "at most " if record["status"] == "upper_limit" else "up to "
-    has = f" (the sample has {number(record['n_gen'])})"
-    return f"{purpose}use {at_most}{number(_ENOUGH * worth)} generated events, ten times what they are worth in the {record['summary']}: more will not help{has}"
+    use = f"use {at_most}{number(_ENOUGH * worth)} generated events"
+    why = f"ten times what they are worth in the {record['summary']}"
+    return f"{purpose}{use}, {why}: more will not help (the sample has {n_gen})"
 
 
 def _regions(count: int) -> str:

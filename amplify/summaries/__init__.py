@@ -53,21 +53,3 @@ def inputs(x: np.ndarray, log_prob: LogProb | None) -> np.ndarray:
     """
     x = np.asarray(x, np.float64)
     return x if log_prob is None else np.column_stack([x, np.asarray(log_prob(x), np.float64)])
-
-
-def in_blocks(
-    function: Callable[[Any], Any], size: int = 1 << 14
-) -> Callable[[np.ndarray], np.ndarray]:
-    """A jitted function of events [n, dim] -> [n], applied to blocks of one size, so that it
-    compiles once for samples of any size.
-    """
-
-    def blocked(x: np.ndarray) -> np.ndarray:
-        if len(x) == 0:
-            return np.zeros(0)
-        padded = np.pad(np.asarray(x, np.float32), ((0, -len(x) % size), (0, 0)), mode="edge")
-        return np.concatenate(
-            [np.asarray(function(block)) for block in np.split(padded, len(padded) // size)]
-        )[: len(x)]
-
-    return blocked

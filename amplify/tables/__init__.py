@@ -1,1 +1,3 @@
-"""User files as samples: named columns of numbers in chunks, checked; nothing in a file is executed."""
+"""User files and arrays as samples: named columns of numbers in chunks, checked; nothing in a file
+is executed.
+"""

@@ -2,8 +2,8 @@
 a fixed list of operations. Nothing is executed.
 
 The grammar is Python's, of numbers, columns, arithmetic, comparisons (chained ones too), and / or /
-not, and the functions of `FUNCTIONS`. Columns whose names are no identifiers stand in backticks: ``
-`pt [GeV]` > 400 ``; an element of a column with several values is `p4[0]`. There are no attributes,
+not, and the functions of `FUNCTIONS`. Columns whose names are no identifiers stand in backticks, as
+`pt [GeV]` would; an element of a column with several values is `p4[0]`. There are no attributes,
 no other calls, no text, and nothing else that Python knows.
 """
 
@@ -71,6 +71,7 @@ _COMPARISONS = {
 _LONGEST = 2000  # characters; a formula that is longer was not written by hand
 
 Columns = Mapping[str, np.ndarray]
+Value = Callable[[Columns], Any]  # of columns, what a part of an expression is
 
 
 class Expression(NamedTuple):
@@ -126,7 +127,7 @@ def parse(text: str, known: Sequence[str], what: str = "expression") -> Expressi
             warnings.simplefilter("ignore")  # Python's advice on how to write Python
             tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
         reader = _Reader(known, quoted, what, text)
-        part, condition = reader.read(tree.body)
+        value, condition = reader.read(tree.body)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
         raise InputError(
@@ -139,30 +140,28 @@ def parse(text: str, known: Sequence[str], what: str = "expression") -> Expressi
         raise InputError(
             what, "an expression of columns", f"'{_short(text)}'", f"use one of {listed(known)}"
         )
-    return Expression(
-        text, tuple(dict.fromkeys(reader.needs)), lambda columns: _quiet(part, columns), condition
-    )
+    needs = tuple(dict.fromkeys(reader.needs))
+    return Expression(text, needs, lambda columns: _quiet(value, columns), condition)
 
 
-def _quiet(part: Callable[[Columns], Any], columns: Columns) -> Any:
+def _quiet(value: Value, columns: Columns) -> Any:
     """In double precision. Values outside a function's domain become nan, which whoever reads
     events finds and locates.
     """
     with np.errstate(all="ignore"):
-        return part({name: np.asarray(values, np.float64) for name, values in columns.items()})
+        return value({name: np.asarray(numbers, np.float64) for name, numbers in columns.items()})
 
 
 class _Reader:
     """Turns a syntax tree into a function, node by node; what is not on its lists is refused."""
 
     def __init__(self, known: Sequence[str], quoted: dict[str, str], what: str, text: str) -> None:
-        self.known = {unicodedata.normalize("NFKC", name): name for name in known} | {
-            name: name for name in known
-        }  # as Python reads names
+        as_python_reads_them = {unicodedata.normalize("NFKC", name): name for name in known}
+        self.known = as_python_reads_them | {name: name for name in known}
         self.quoted, self.what, self.text = quoted, what, text
         self.needs: list[str] = []
 
-    def read(self, node: ast.AST) -> tuple[Callable[[Columns], Any], bool]:
+    def read(self, node: ast.AST) -> tuple[Value, bool]:
         """The function of a node, and whether it is a condition."""
         match node:
             case ast.Constant(value=bool() | str() | bytes() | complex() | None):
@@ -183,16 +182,11 @@ class _Reader:
                 return self.read(operand)
             case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
                 return self.conditions(lambda value: ~value, [operand]), True
-            case ast.Compare(left, operations, rest) if all(
-                type(op) in _COMPARISONS for op in operations
-            ):
-                return self.compared(
-                    [left, *rest], [_COMPARISONS[type(op)] for op in operations]
-                ), True
-            case ast.Call(ast.Name(name), arguments, []) if name in FUNCTIONS and len(
-                arguments
-            ) == _arguments(name):
-                return self.applied(FUNCTIONS[name], arguments), False
+            case ast.Compare(left, ops, rest) if {*map(type, ops)} <= _COMPARISONS.keys():
+                operations = [_COMPARISONS[type(op)] for op in ops]
+                return self.compared([left, *rest], operations), True
+            case ast.Call(ast.Name(name), given, []) if len(given) == _arguments(name):
+                return self.applied(FUNCTIONS[name], given), False
             case ast.Call(ast.Name(name)) if name in FUNCTIONS:
                 raise InputError(
                     self.what,
@@ -209,11 +203,11 @@ class _Reader:
                 )
         raise self.refused(node)
 
-    def constant(self, number: float) -> tuple[Callable[[Columns], Any], bool]:
+    def constant(self, number: float) -> tuple[Value, bool]:
         """A number."""
         return lambda columns: number, False
 
-    def named(self, node: ast.Name | ast.Subscript) -> tuple[Callable[[Columns], Any], bool]:
+    def named(self, node: ast.Name | ast.Subscript) -> tuple[Value, bool]:
         """A column, an element of one, or a constant."""
         if isinstance(node, ast.Name):
             name = self.quoted.get(node.id, node.id)
@@ -238,22 +232,18 @@ class _Reader:
         self.needs.append(column)
         return lambda columns: columns[column], False
 
-    def applied(
-        self, function: Callable[..., Any], nodes: Sequence[ast.AST]
-    ) -> Callable[[Columns], Any]:
+    def applied(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Value:
         """A function of the values of nodes; conditions count as 0 and 1, so that (pt1 > 20) + (pt2
         > 20) >= 2 counts.
         """
-        parts = [_number(*self.read(node)) for node in nodes]
-        return lambda columns: function(*(part(columns) for part in parts))
+        values = [_number(*self.read(node)) for node in nodes]
+        return lambda columns: function(*(value(columns) for value in values))
 
-    def conditions(
-        self, function: Callable[..., Any], nodes: Sequence[ast.AST]
-    ) -> Callable[[Columns], Any]:
+    def conditions(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Value:
         """A function of conditions; numbers are none: `pt and eta` is a slip."""
-        parts = []
+        values = []
         for node in nodes:
-            part, condition = self.read(node)
+            value, condition = self.read(node)
             if not condition:
                 got = ast.unparse(node) if not self.quoted else self.text
                 raise InputError(
@@ -262,28 +252,26 @@ class _Reader:
                     f"'{_short(got)}'",
                     "compare it with a number",
                 )
-            parts.append(part)
-        if len(parts) == 1:
-            return lambda columns: function(parts[0](columns))
+            values.append(value)
+        if len(values) == 1:
+            return lambda columns: function(values[0](columns))
 
-        def both(columns: Columns) -> Any:
-            value = parts[0](columns)
-            for part in parts[1:]:
-                value = function(value, part(columns))
-            return value
+        def joined(columns: Columns) -> Any:
+            result = values[0](columns)
+            for value in values[1:]:
+                result = function(result, value(columns))
+            return result
 
-        return both
+        return joined
 
-    def compared(
-        self, nodes: Sequence[ast.AST], operations: Sequence[Callable[..., Any]]
-    ) -> Callable[[Columns], Any]:
+    def compared(self, nodes: Sequence[ast.AST], operations: Sequence[Callable[..., Any]]) -> Value:
         """A chain such as 400 < pt < 600."""
-        parts = [_number(*self.read(node)) for node in nodes]
+        values = [_number(*self.read(node)) for node in nodes]
 
         def chain(columns: Columns) -> Any:
-            values = [part(columns) for part in parts]
-            result = operations[0](values[0], values[1])
-            for operation, low, high in zip(operations[1:], values[1:], values[2:], strict=False):
+            terms = [value(columns) for value in values]
+            result = operations[0](terms[0], terms[1])
+            for operation, low, high in zip(operations[1:], terms[1:-1], terms[2:], strict=True):
                 result = result & operation(low, high)
             return result
 
@@ -291,9 +279,9 @@ class _Reader:
 
     def refused(self, node: ast.AST) -> InputError:
         """The error of a node that is on no list."""
-        kind = {"Attribute": "an attribute", "Lambda": "a lambda", "Call": "a call"}.get(
-            type(node).__name__, type(node).__name__.lower()
-        )
+        name = type(node).__name__
+        kinds = {"Attribute": "an attribute", "Lambda": "a lambda", "Call": "a call"}
+        kind = kinds.get(name, name.lower())
         return InputError(
             self.what,
             "numbers, columns, + - * / **, comparisons, and, or, not, functions",
@@ -302,13 +290,14 @@ class _Reader:
         )
 
 
-def _number(part: Callable[[Columns], Any], condition: bool) -> Callable[[Columns], Any]:
-    return (lambda columns: np.asarray(part(columns), np.float64)) if condition else part
+def _number(value: Value, condition: bool) -> Value:
+    return (lambda columns: np.asarray(value(columns), np.float64)) if condition else value
 
 
-def _arguments(name: str) -> int:
-    function = FUNCTIONS[name]
-    return function.nin if isinstance(function, np.ufunc) else 1
+def _arguments(name: str) -> int | None:
+    """How many arguments a function takes; None of one that is not on the list."""
+    function = FUNCTIONS.get(name)
+    return function.nin if isinstance(function, np.ufunc) else None
 
 
 def _short(text: str) -> str:

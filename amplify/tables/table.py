@@ -1,4 +1,4 @@
-"""A table on disk: named columns of numbers, read by ranges of rows. Readers of formats make them;
+"""A table: named columns of numbers, read by ranges of rows. Readers of formats make them;
 several files join to one.
 """
 
@@ -25,7 +25,7 @@ class Table(NamedTuple):
     one array each.
 
     Columns that are no numbers, or several per event without a fixed size, are in `refused`, with
-    what they are.
+    what they are. An array in memory has no `parts`, and a `digest` of its own.
     """
 
     source: str
@@ -36,6 +36,7 @@ class Table(NamedTuple):
     parts: tuple[Part, ...]
     close: Callable[[], None] = lambda: None
     refused: Mapping[str, str] = {}
+    digest: Callable[[], str] | None = None
 
     def dtype(self, column: str) -> np.dtype:
         """float32 where that holds every value, else float64."""
@@ -106,7 +107,9 @@ def joined(source: str, tables: Sequence[Table]) -> Table:
 
 
 def locate(table: Table, row: int) -> tuple[str, int]:
-    """The file of a row, and the row in it."""
+    """The file of a row, and the row in it; an array is its own file."""
+    if not table.parts:
+        return table.source, row
     for part in table.parts:
         if row < part.n:
             return part.source, row

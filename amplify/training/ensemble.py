@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.errors import InputError
-from amplify.training.fit import Ensemble, FitConfig, Progress, fit_members
+from amplify.training.fit import FitConfig, StepProgress, fit_members
+from amplify.training.trained import Ensemble
 from amplify.types import Generator
 
 Resample = Literal["bootstrap", "none"]
@@ -28,7 +29,7 @@ def fit_ensemble(
     resample: Resample = "bootstrap",
     weight: Float[Array, " n"] | None = None,
     config: FitConfig = FitConfig(),
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Ensemble:
     """Trains `members` networks with initialisations of their own, each on a bootstrap of the
     events x or all on the same events.

@@ -18,9 +18,10 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
+from amplify.training.trained import Ensemble, Fitted
 from amplify.types import Generator, Params, Trainable
 
-Progress = Callable[
+StepProgress = Callable[
     [int, int, np.ndarray], None
 ]  # step, steps, mean loss of each member since the last call
 
@@ -49,25 +50,6 @@ class FitConfig(NamedTuple):
     micro_batch: int | None = None
 
 
-class Ensemble(NamedTuple):
-    """Trained members.
-
-    Attributes:
-        params: pytree with a leading axis [member].
-        loss: of every minibatch; nan from the step at which a member diverged.
-        diverged_at: that step, or -1. The params of such a member are its last finite ones.
-    """
-
-    params: Params
-    loss: Float[Array, "member step"]
-    diverged_at: Int[Array, " member"]
-
-    def survivors(self) -> "Ensemble":
-        """The members that did not diverge."""
-        good = np.flatnonzero(np.asarray(self.diverged_at) < 0)
-        return jax.tree.map(lambda leaf: leaf[good], self)
-
-
 class _State(NamedTuple):
     params: Params
     optimiser: Any
@@ -81,10 +63,11 @@ def fit(
     *,
     weight: Float[Array, " n"] | None = None,
     config: FitConfig = FitConfig(),
-    progress: Progress | None = None,
-) -> tuple[Params, Float[Array, " step"]]:
-    """Trains one generator on events x, with event weights in the loss; returns its params and the
-    loss of every step.
+    progress: StepProgress | None = None,
+) -> Fitted:
+    """Trains one generator on events x, with event weights in the loss.
+
+    The result samples and gives log densities: `fitted.sample(key, n)`, `fitted.log_prob(x)`.
 
     Args:
         key: the same key gives the same bits on the same devices.
@@ -110,7 +93,7 @@ def fit(
         config=config,
         progress=progress,
     )
-    return jax.tree.map(lambda leaf: leaf[0], ensemble.params), ensemble.loss[0]
+    return ensemble[0]
 
 
 def fit_members(
@@ -121,7 +104,7 @@ def fit_members(
     *,
     weight: Float[Array, " n"] | None = None,
     config: FitConfig = FitConfig(),
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> Ensemble:
     """Trains one member per key on x[rows[member]], spread over all devices.
 
@@ -160,7 +143,7 @@ def fit_members(
         losses.append(loss)
         if progress is not None:
             progress((chunk + 1) * length, config.steps, np.asarray(loss)[:members].mean(axis=1))
-    ensemble = Ensemble(state.params, jnp.concatenate(losses, axis=1), state.diverged_at)
+    ensemble = Ensemble(state.params, jnp.concatenate(losses, axis=1), state.diverged_at, generator)
     if len(padded) > members:
         ensemble = jax.tree.map(lambda leaf: leaf[:members], ensemble)
     _refuse_divergence(ensemble)

@@ -24,8 +24,12 @@ class Ring(NamedTuple):
     dim: int = 2
 
 
-def sample(key: PRNGKeyArray, ring: Ring, n: int) -> Float[Array, "n dim"]:
-    """Draws n true events."""
+def sample(key: PRNGKeyArray, ring: Ring = Ring(), *, n: int) -> Float[Array, "n dim"]:
+    """Draws n true events.
+
+    >>> sample(jax.random.key(0), Ring(dim=3), n=1000).shape
+    (1000, 3)
+    """
     key_radius, key_direction = jax.random.split(key)
     r = ring.radius + ring.width * jax.random.normal(key_radius, (n, 1))
     u = jax.random.normal(key_direction, (n, ring.dim))
@@ -35,6 +39,9 @@ def sample(key: PRNGKeyArray, ring: Ring, n: int) -> Float[Array, "n dim"]:
 def log_prob(ring: Ring, x: Float[Array, "n dim"]) -> Float[Array, " n"]:
     """Log density: log f(|x|) - (d - 1) log |x| - log A_d, with f the folded normal and A_d = 2
     pi^(d/2) / Gamma(d/2).
+
+    >>> np.asarray(log_prob(Ring(), jnp.array([[4.0, 0.0], [0.0, 2.0]]))).round(3)
+    array([-4.143, -5.45 ], dtype=float32)
     """
     r = jnp.linalg.norm(x, axis=-1)
     log_folded = jnp.logaddexp(
@@ -49,6 +56,9 @@ def shell_integral(
 ) -> Float[Array, " shell"]:
     """Fraction of true events with inner <= |x| < outer: the I(p_true) that averaging amplification
     compares with.
+
+    >>> shell_integral(Ring(), jnp.array([0.0, 4.0]), jnp.array([4.0, jnp.inf])).round(3)
+    Array([0.5, 0.5], dtype=float32)
     """
     return _folded_cdf(ring, outer) - _folded_cdf(ring, inner)
 
@@ -56,6 +66,9 @@ def shell_integral(
 def shell_edges(ring: Ring, n_shells: int) -> Float[Array, " edge"]:
     """Radii [n_shells + 1] from 0 to infinity of shells that hold the same fraction of true events
     each.
+
+    >>> np.asarray(shell_edges(Ring(), 4)).round(3)
+    array([0.   , 3.326, 4.   , 4.674,   inf], dtype=float32)
     """
     inner = _folded_quantile(ring, jnp.arange(1, n_shells) / n_shells)
     return jnp.concatenate([jnp.zeros(1), inner, jnp.full(1, jnp.inf)])
@@ -69,11 +82,12 @@ def total_variation(a: Ring, b: Ring, points: int = 200_001) -> float:
     0.04354
     """
     r = np.linspace(0.0, max(a.radius + 12 * a.width, b.radius + 12 * b.width), points)
-    density = [
-        scipy_norm.pdf(r, ring.radius, ring.width) + scipy_norm.pdf(-r, ring.radius, ring.width)
-        for ring in (a, b)
-    ]
-    return float(np.trapezoid(np.abs(density[0] - density[1]), r) / 2)
+
+    def radial_density(ring: Ring) -> np.ndarray:
+        normal = scipy_norm(ring.radius, ring.width)
+        return normal.pdf(r) + normal.pdf(-r)
+
+    return float(np.trapezoid(np.abs(radial_density(a) - radial_density(b)), r) / 2)
 
 
 def _folded_quantile(ring: Ring, fraction: Float[Array, " edge"]) -> Float[Array, " edge"]:
@@ -88,9 +102,8 @@ def _folded_quantile(ring: Ring, fraction: Float[Array, " edge"]) -> Float[Array
         below = _folded_cdf(ring, middle) < fraction
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    low, high = jax.lax.fori_loop(
-        0, 60, halve, (jnp.zeros_like(fraction), jnp.full_like(fraction, span))
-    )
+    start = (jnp.zeros_like(fraction), jnp.full_like(fraction, span))
+    low, high = jax.lax.fori_loop(0, 60, halve, start)
     return (low + high) / 2
 
 

@@ -20,9 +20,10 @@ import tyro
 
 from amplify.devices import use_all_cores
 from amplify.generators import spline
-from amplify.generators.coupling_flow import coordinates, coupling_flow
+from amplify.generators.coupling_flow import coupling_flow
 from amplify.regions import shells
-from amplify.sampling import member_integrals, sample_members
+from amplify.integrals import member_integrals
+from amplify.sampling import sample_members
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
@@ -48,7 +49,7 @@ def main(
         out: JSON file for the numbers.
     """
     use_all_cores()
-    x = np.asarray(ring.sample(jax.random.key(0), ring.Ring(), N_TRAIN))
+    x = np.asarray(ring.sample(jax.random.key(0), ring.Ring(), n=N_TRAIN))
     ours, theirs = _amplify(x, members, steps, sampled), _zuko(x, steps, sampled)
     result: dict[str, Any] = {
         "cores": len(os.sched_getaffinity(0)),
@@ -76,7 +77,7 @@ def main(
 def _amplify(
     x: np.ndarray, members: int, steps: int, sampled: int
 ) -> dict[str, Callable[[], float]]:
-    generator = coupling_flow(coordinates(jnp.asarray(x)))
+    generator = coupling_flow(x)
     rows = ensemble_rows(jax.random.key(1), len(x), members=members, resample="bootstrap")
     keys, config = jax.random.split(jax.random.key(2), members), FitConfig(steps=steps, batch=BATCH)
 

@@ -17,7 +17,7 @@ from amplify import regions as rg
 from amplify.devices import use_all_cores
 from amplify.estimators.kolmogorov import K1
 from amplify.generators.flow_matching import Solver, vector_flow
-from amplify.sampling import member_integrals
+from amplify.integrals import member_integrals
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
 
@@ -41,13 +41,13 @@ def main(config: Config = Config()) -> None:
     """Trains and prints one line for each."""
     use_all_cores()
     truth = ring.Ring(dim=config.dim)
-    sets = [ring.sample(jax.random.key(100 + s), truth, config.n_train) for s in range(config.sets)]
+    sets = [ring.sample(jax.random.key(100 + s), truth, n=config.n_train) for s in range(config.sets)]
     x, rows = (
         jnp.concatenate(sets),
         jnp.arange(config.sets * config.n_train).reshape(config.sets, -1),
     )
     shells = rg.shells(np.asarray(ring.shell_edges(truth, 10)))
-    true = ring.sample(jax.random.key(5), truth, config.n_true)
+    true = ring.sample(jax.random.key(5), truth, n=config.n_true)
     print(
         f"ring, d = {config.dim}, n_train = {config.n_train}, {config.sets} training sets, {config.steps} steps of {config.batch}"
     )

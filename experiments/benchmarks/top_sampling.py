@@ -59,7 +59,7 @@ def main(config: Config = Config()) -> None:
     for steps in config.solver_steps:
         generator = ttbar.generator_for(replace(study, solver_steps=steps), model, chart, x)
         if params is None:
-            params, _ = fit(jax.random.key(0), generator, x, config=training)
+            params = fit(jax.random.key(0), generator, x, config=training).params
         sample = jax.jit(generator.sample)
         sample(params, latents).block_until_ready()
         started = time.process_time()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
-from amplify.estimators.averaging import _checked, averaging_amplification, pooled_amplification
+from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.pooled import pooled_amplification
 from amplify.types import Holdout, Status
 
 
@@ -248,7 +249,7 @@ def test_bad_input(integral, settings, error, words):
 
 def test_wrong_shape_without_the_type_checker_of_the_tests():
     with pytest.raises(InputError, match=r"\[member, region\]"):
-        _checked(np.full(3, 0.1), 100, None, 0.68)
+        averaging_amplification(np.full(3, 0.1), n_train=100)
 
 
 def test_jit_vmap_and_float32_agree_with_eager(x64):

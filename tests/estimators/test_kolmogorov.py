@@ -14,6 +14,7 @@ from jax.sharding import Mesh, PartitionSpec
 from scipy.special import kolmogi
 from scipy.stats import ks_1samp, ks_2samp, kstwobign, norm
 
+from amplify.estimators import calibrated
 from amplify.estimators import kolmogorov as ks
 
 
@@ -33,10 +34,10 @@ def test_the_calibrated_distribution_without_drift_is_that_of_kolmogorov():
         quantile = kolmogi(1 - level)
         density = (kstwobign.cdf(quantile + 1e-4) - kstwobign.cdf(quantile - 1e-4)) / 2e-4
         assert (
-            abs(ks.calibrated_quantile(0.0, level) - quantile)
+            abs(calibrated.calibrated_quantile(0.0, level) - quantile)
             < 4 * np.sqrt(level * (1 - level)) / density / 1024 + 5e-4
         )
-    assert ks.calibration().mean[0] == pytest.approx(ks.K1, abs=4 * 0.26 / 1024)
+    assert calibrated.calibration().mean[0] == pytest.approx(ks.K1, abs=4 * 0.26 / 1024)
 
 
 @pytest.mark.parametrize(("n", "value"), [(10, 0.81964), (100, 0.852435), (1000, 0.863498)])
@@ -47,7 +48,7 @@ def test_reference_2_finite_samples(n, value):
 
 @pytest.mark.parametrize(("scale", "mean"), [(1, 1.46), (2, 2.39), (4, 4.325), (10, 10.25)])
 def test_reference_8_the_mean_of_the_calibrated_distribution(scale, mean):
-    table = ks.calibration()
+    table = calibrated.calibration()
     assert np.interp(scale, table.L, table.mean - table.L) + scale == pytest.approx(mean, abs=0.01)
 
 
@@ -66,26 +67,26 @@ def test_the_calibrated_distribution_by_a_simulation_of_its_own():
         ]
     )
     for level in (0.16, 0.5, 0.84):
-        below = (s <= ks.calibrated_quantile(distance * root, level)).mean()
+        below = (s <= calibrated.calibrated_quantile(distance * root, level)).mean()
         assert abs(below - level) < 4 * np.sqrt(level * (1 - level) / 500)
 
 
 def test_quantiles_continue_beyond_the_table():
-    edge = ks.calibration().L[-1]
-    inside, outside = (ks.calibrated_quantile(edge * f, 0.9) - edge * f for f in (0.999, 1.001))
+    edge = calibrated.calibration().L[-1]
+    inside, outside = (calibrated.calibrated_quantile(edge * f, 0.9) - edge * f for f in (0.999, 1.001))
     assert inside == pytest.approx(outside, abs=1e-3)
-    assert ks.calibrated_quantile(1e6, 0.5) - 1e6 == pytest.approx(0.0, abs=0.02)
+    assert calibrated.calibrated_quantile(1e6, 0.5) - 1e6 == pytest.approx(0.0, abs=0.02)
 
 
 def test_inversion_returns_the_distance():
-    value, low, high = ks.calibrated_distance(0.3, 1000, 0.9)
+    value, low, high = calibrated.calibrated_distance(0.3, 1000, 0.9)
     root = np.sqrt(1000)
     observed = root * 0.3 + 1 / (6 * root)
     assert high == pytest.approx(0.3 + 1.64485 / 2 / root)  # a difference at a single value
     for end, level in ((value, 0.5), (low, 0.95)):
-        assert ks.calibrated_quantile(end * root, level) == pytest.approx(observed, abs=1e-6)
-    assert ks.calibrated_bound(0.3, 1000, 0.95) == pytest.approx(low)
-    value, low, high = ks.calibrated_distance(0.01, 1000, 0.9)
+        assert calibrated.calibrated_quantile(end * root, level) == pytest.approx(observed, abs=1e-6)
+    assert calibrated.calibrated_bound(0.3, 1000, 0.95) == pytest.approx(low)
+    value, low, high = calibrated.calibrated_distance(0.01, 1000, 0.9)
     assert value == low == 0 and 0 < high < 0.06
 
 

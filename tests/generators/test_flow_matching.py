@@ -195,7 +195,7 @@ def test_micro_batches_add_up_to_the_batch():
     ]
     for other in found[1:]:
         np.testing.assert_allclose(other.params, found[0].params, rtol=1e-5)
-        np.testing.assert_allclose(other.loss, found[0].loss, rtol=1e-4)
+        np.testing.assert_allclose(other.losses, found[0].losses, rtol=1e-4)
 
 
 def test_bad_settings_are_one_line():

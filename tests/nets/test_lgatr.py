@@ -16,12 +16,12 @@ from amplify.errors import InputError
 from amplify.nets import algebra
 from amplify.nets import lgatr as lgatr_module
 from amplify.nets import multivectors as mv
-from amplify.nets.lgatr import LGATr, LGATrConfig, from_torch, published
-from tests.test_algebra import random_lorentz
+from amplify.nets.from_torch import lgatr_from_torch
+from amplify.nets.lgatr import LGATr, LGATrConfig, published
+from tests.nets.test_algebra import random_lorentz
 
-jit = partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)  # half the time to compile
+# half the time to compile
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CASES = {  # as in references/make_lgatr.py
     "default": LGATrConfig(2, 1, 4, 3, 2, 8, blocks=2, heads=2),
     "published": published(
@@ -31,25 +31,17 @@ CASES = {  # as in references/make_lgatr.py
     "scalars_inside": LGATrConfig(
         3, 1, 4, 0, 2, 8, blocks=2, heads=1, mlp_ratio=2, affine_norm=False
     ),
-    "parity": LGATrConfig(
-        2,
-        1,
-        4,
-        3,
-        0,
-        4,
-        blocks=1,
-        heads=2,
-        mlp_ratio=2,
+    "parity": replace(
+        LGATrConfig(2, 1, 4, 3, 0, 4, blocks=1, heads=2, mlp_ratio=2, mlp_layers=3),
         parity=True,
         multi_query=True,
         head_scale=True,
-        mlp_layers=3,
         reinsert_mv=(1,),
         reinsert_s=(0, 2),
     ),
-    "product_only": LGATrConfig(
-        1, 1, 6, 2, 2, 6, blocks=3, heads=3, mlp_ratio=1, mlp_layers=1, nonlinearity="silu"
+    "product_only": replace(
+        LGATrConfig(1, 1, 6, 2, 2, 6, blocks=3, heads=3, mlp_ratio=1, mlp_layers=1),
+        nonlinearity="silu",
     ),
 }
 SMALL = CASES["default"]
@@ -66,12 +58,13 @@ def _network(name):
     """The package's weights in our network, compiled: (multivectors, scalars) -> (multivectors,
     scalars).
     """
-    params = from_torch(_reference(name)[1], CASES[name])
-    return jit(
-        lambda x, s: LGATr(CASES[name]).apply(
-            {"params": jax.tree.map(lambda leaf: leaf.astype(x.dtype), params)}, x, s
-        )
-    )
+    variables = lgatr_from_torch(_reference(name)[1], CASES[name])
+
+    def apply(x, s):
+        in_precision = jax.tree.map(lambda leaf: leaf.astype(x.dtype), variables)
+        return LGATr(CASES[name]).apply(in_precision, x, s)
+
+    return jit(apply)
 
 
 _compiled = lru_cache(_network)
@@ -82,22 +75,21 @@ def test_equals_pytorch(name, x64):
     arrays, state = _reference(name)
     config = CASES[name]
     scalars = jnp.asarray(arrays["scalars"]) if config.in_s else None
-    out, plain = _compiled(name)(jnp.asarray(arrays["multivectors"]), scalars)
-    assert (
-        np.abs(out - arrays["out_multivectors"]).max()
-        < 1e-12 * np.abs(arrays["out_multivectors"]).max()
-    )
+    multivectors = jnp.asarray(arrays["multivectors"])
+    out, plain = _compiled(name)(multivectors, scalars)
+    assert _deviation(out, arrays["out_multivectors"]) < 1e-12
     if config.out_s:
-        assert (
-            np.abs(plain - arrays["out_scalars"]).max()
-            < 1e-12 * np.abs(arrays["out_scalars"]).max()
-        )
+        assert _deviation(plain, arrays["out_scalars"]) < 1e-12
     else:
         assert plain is None
-    fresh = jax.eval_shape(
-        LGATr(config).init, jax.random.key(0), jnp.asarray(arrays["multivectors"]), scalars
-    )["params"]
-    assert jax.tree.map(jnp.shape, fresh) == jax.tree.map(jnp.shape, from_torch(state, config))
+    fresh = jax.eval_shape(LGATr(config).init, jax.random.key(0), multivectors, scalars)
+    loaded = lgatr_from_torch(state, config)
+    assert jax.tree.map(jnp.shape, fresh) == jax.tree.map(jnp.shape, loaded)
+
+
+def _deviation(got, expected):
+    """Largest difference over the largest number."""
+    return np.abs(got - expected).max() / np.abs(expected).max()
 
 
 def _violations(net, dtype, turns=None, references=None, turn_references=True):
@@ -109,47 +101,29 @@ def _violations(net, dtype, turns=None, references=None, turn_references=True):
     """
     rng = np.random.default_rng(3)
     p = rng.normal(size=(3, 5, 3))
-    momenta = np.pad(
-        np.concatenate([np.sqrt(0.5 + (p**2).sum(-1, keepdims=True)), p], axis=-1),
-        ((0, 0), (0, 0), (1, 11)),
-    )
-    second = (
-        rng.normal(size=(3, 5, 16))
-        if references is None
-        else np.broadcast_to(references, (3, 5, 16))
-    )
+    energy = np.sqrt(0.5 + (p**2).sum(-1, keepdims=True))
+    momenta = np.pad(np.concatenate([energy, p], axis=-1), ((0, 0), (0, 0), (1, 11)))
+    if references is None:
+        second = rng.normal(size=(3, 5, 16))
+    else:
+        second = np.broadcast_to(references, (3, 5, 16))
     scalars = jnp.asarray(rng.normal(size=(3, 5, SMALL.in_s)), dtype)
-    out, plain = (
-        np.asarray(y, float)
-        for y in net(jnp.asarray(np.stack([momenta, second], axis=2), dtype), scalars)
-    )
-    found = []
+    tokens = jnp.asarray(np.stack([momenta, second], axis=2), dtype)
+    out, plain = (np.asarray(y, float) for y in net(tokens, scalars))
+    largest = []
     for lorentz in [random_lorentz(seed) for seed in range(3)] if turns is None else turns:
         with jax.enable_x64(True):  # the turns are exact in either case
             turn = np.asarray(algebra.transform(jnp.eye(16), jnp.asarray(lorentz)))
         turned = np.stack([momenta @ turn, second @ turn if turn_references else second], axis=2)
         out_turned, plain_turned = net(jnp.asarray(turned, dtype), scalars)
-        found.append(
-            max(
-                np.abs(out_turned - out @ turn).max() / np.abs(out @ turn).max(),
-                np.abs(plain_turned - plain).max() / np.abs(plain).max(),
-            )
-        )
-    return found
+        largest.append(max(_deviation(out_turned, out @ turn), _deviation(plain_turned, plain)))
+    return largest
 
 
 def test_equivariance_in_double_precision(x64):
     assert max(_violations(_compiled("default"), jnp.float64)) < 1e-12
-    assert (
-        max(
-            _violations(
-                _compiled("default"),
-                jnp.float64,
-                references=np.asarray(algebra.symmetry_breaking())[0],
-            )
-        )
-        < 1e-12
-    )
+    beam = np.asarray(algebra.symmetry_breaking())[0]
+    assert max(_violations(_compiled("default"), jnp.float64, references=beam)) < 1e-12
 
 
 def test_equivariance_in_single_precision():
@@ -182,46 +156,38 @@ def _boost(axis, rapidity):
 )
 def test_fixed_references_leave_the_subgroup_that_keeps_them(which, kept, broken, x64):
     reference = np.asarray(algebra.symmetry_breaking())[which]
-    found = _violations(
-        _compiled("default"),
-        jnp.float64,
-        kept + broken,
-        references=reference,
-        turn_references=False,
-    )
-    assert max(found[: len(kept)]) < 1e-12
-    assert min(found[len(kept) :]) > 1e-3
+    of_fixed = partial(_violations, references=reference, turn_references=False)
+    assert max(of_fixed(_compiled("default"), jnp.float64, kept)) < 1e-12
+    assert min(of_fixed(_compiled("default"), jnp.float64, broken)) > 1e-3
 
 
 def _spoil_product(product, left, right):
+    """One component of the vector is not like the others."""
     out = product(left, right)
-    return out._replace(
-        tensor=out.tensor.at[3].add(1e-3 * out.tensor[2])
-    )  # one component of the vector is not like the others
+    return out._replace(tensor=out.tensor.at[3].add(1e-3 * out.tensor[2]))
 
 
 def _spoil_linear(linear, *args, **kwargs):
+    """A bivector's component has a weight of its own."""
     out = linear(*args, **kwargs)
-    return out._replace(
-        tensor=out.tensor.at[4].multiply(1.001)
-    )  # a bivector's component has a weight of its own
+    return out._replace(tensor=out.tensor.at[4].multiply(1.001))
 
 
 def _spoil_pairs(linear, *args, **kwargs):
+    """The magnetic part turns as if I squared to +1."""
     out = linear(*args, **kwargs)
-    return out._replace(
-        tensor=out.tensor.at[4:, 1].multiply(-1)
-    )  # the magnetic part turns as if I squared to +1
+    return out._replace(tensor=out.tensor.at[4:, 1].multiply(-1))
 
 
 def _spoil_norm(norm, x):
-    return norm(x)._replace(tensor=norm(x).tensor + 1e-3)  # a bias, which vectors cannot have
+    """A bias, which vectors cannot have."""
+    return norm(x)._replace(tensor=norm(x).tensor + 1e-3)
 
 
 def _spoil_gate(gate, x, nonlinearity):
-    return gate(
-        x._replace(scalar=x.scalar.at[0].add(1e-3 * x.tensor[0, 0, 0])), nonlinearity
-    )  # an energy among the scalars
+    """An energy among the scalars."""
+    scalar = x.scalar.at[0].add(1e-3 * x.tensor[0, 0, 0])
+    return gate(x._replace(scalar=scalar), nonlinearity)
 
 
 SPOILED = {
@@ -260,12 +226,12 @@ def _maps(parity):
     zero = mv.Linear(jnp.zeros((2, 2)), jnp.zeros((2, 2)), jnp.zeros((2, 1, 1)), jnp.zeros(0))
     weights, layout = jax.flatten_util.ravel_pytree(zero)
     features = mv.split(jnp.eye(16).reshape(16, 1, 1, 16), None)
-    apply = jit(
-        jax.vmap(
-            lambda w: mv.join(mv.linear(layout(w), features, parity=parity))[0].reshape(16, 16)
-        )
-    )
-    return np.asarray(apply(jnp.eye(weights.size)))
+
+    def matrix(weights):
+        out = mv.join(mv.linear(layout(weights), features, parity=parity))[0]
+        return out.reshape(16, 16)
+
+    return np.asarray(jit(jax.vmap(matrix))(jnp.eye(weights.size)))
 
 
 def test_linear_maps_are_all_that_commute_with_the_group(x64):
@@ -280,21 +246,14 @@ def test_linear_maps_are_all_that_commute_with_the_group(x64):
     }
     for expected, group in groups.items():
         turns = [np.asarray(algebra.transform(jnp.eye(16), jnp.asarray(m))) for m in group]
-        equations = np.concatenate(
-            [np.kron(turn, np.eye(16)) - np.kron(np.eye(16), turn.T) for turn in turns]
-        )
+        one = np.eye(16)
+        equations = np.concatenate([np.kron(turn, one) - np.kron(one, turn.T) for turn in turns])
         assert np.sum(np.linalg.svd(equations, compute_uv=False) < 1e-9) == expected
         if expected < 32:
             maps = _maps(parity=expected == 5)
             assert np.linalg.matrix_rank(maps.reshape(-1, 256)) == expected
-            assert (
-                max(
-                    np.abs(m @ turn - turn @ m).max() / np.abs(turn).max()
-                    for m in maps
-                    for turn in turns
-                )
-                < 1e-12
-            )
+            for turn in turns:
+                assert np.abs(maps @ turn - turn @ maps).max() < 1e-12 * np.abs(turn).max()
 
 
 def test_norm_of_massive_and_light_like_vectors(x64):
@@ -327,24 +286,18 @@ def test_gradients_of_the_geometric_product_are_those_of_its_definition(x64):
 def test_permutation_of_tokens_and_members_in_a_scan():
     config = LGATrConfig(1, 1, 2, 1, 1, 4, blocks=1, heads=1, mlp_ratio=1)
     net = LGATr(config)
-    x, s = (
-        jax.random.normal(jax.random.key(0), (2, 3, 4, 1, 16)),
-        jax.random.normal(jax.random.key(1), (2, 3, 4, 1)),
-    )
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 1, 16))
+    s = jax.random.normal(jax.random.key(1), (2, 3, 4, 1))
     params = [net.init(key, x, s) for key in jax.random.split(jax.random.key(2))]
-    one = jit(net.apply)
-    alone = [one(p, x, s) for p in params]
+    apply = jit(net.apply)
+    alone = [apply(p, x, s) for p in params]
     order = jnp.array([2, 0, 3, 1])
-    np.testing.assert_allclose(
-        one(params[0], x[:, :, order], s[:, :, order])[0], alone[0][0][:, :, order], atol=1e-5
-    )
+    permuted, _ = apply(params[0], x[:, :, order], s[:, :, order])
+    np.testing.assert_allclose(permuted, alone[0][0][:, :, order], atol=1e-5)
     assert float(jnp.abs(alone[0][1] - alone[1][1]).max()) > 1e-3
-    members = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
-    together = jit(
-        lambda p: jax.lax.map(
-            lambda batch: jax.vmap(net.apply, in_axes=(0, None, None))(p, *batch), (x, s)
-        )
-    )(members)
+    of_members = jax.vmap(net.apply, in_axes=(0, None, None))
+    in_batches = jit(lambda p: jax.lax.map(lambda batch: of_members(p, *batch), (x, s)))
+    together = in_batches(jax.tree.map(lambda *leaves: jnp.stack(leaves), *params))
     for i, (out, plain) in enumerate(alone):
         assert out.dtype == plain.dtype == jnp.float32
         np.testing.assert_allclose(together[0][:, i], out, atol=1e-5)
@@ -357,11 +310,16 @@ def test_wrong_shapes_and_settings_are_one_line():
         LGATr(SMALL).init(jax.random.key(0), x[:, :, :1], jnp.zeros((2, 3, 3)))
     with pytest.raises(InputError, match="scalars: expected shape"):
         LGATr(SMALL).init(jax.random.key(0), x, None)
-    for change in ({"blocks": 0}, {"in_s": -1}, {"nonlinearity": "none"}, {"reinsert_mv": (2,)}):
-        with pytest.raises(InputError):
+    for change, said in (
+        ({"blocks": 0}, "blocks: expected at least 1, got 0"),
+        ({"in_s": -1}, "in_s: expected 0 or more scalar channels, got -1"),
+        ({"nonlinearity": "none"}, "nonlinearity: expected relu, .*, got none"),
+        ({"reinsert_mv": (2,)}, r"reinsert_mv: expected channels below 2, got \(2,\)"),
+    ):
+        with pytest.raises(InputError, match=said):
             replace(SMALL, **change)
     _, state = _reference("default")
-    with pytest.raises(InputError):
-        from_torch(state, replace(SMALL, blocks=1))
-    with pytest.raises(InputError):
-        from_torch({k: v for k, v in state.items() if "linear_in" not in k}, SMALL)
+    with pytest.raises(InputError, match=r"got blocks\.1\..* left over"):
+        lgatr_from_torch(state, replace(SMALL, blocks=1))
+    with pytest.raises(InputError, match=r"expected weights linear_in\.weight, got none"):
+        lgatr_from_torch({k: v for k, v in state.items() if "linear_in" not in k}, SMALL)

@@ -17,21 +17,20 @@ from amplify.nets import transformer as transformer_module
 from amplify.nets.frames import (
     FramesConfig,
     LocalFrames,
-    frames_from_torch,
     inner_products,
     inverse,
     lab_references,
 )
-from amplify.nets.lloca import LLoCa, LLoCaConfig, from_torch
+from amplify.nets.from_torch import frames_from_torch, lloca_from_torch
+from amplify.nets.lloca import LLoCa, LLoCaConfig
 from amplify.nets.transformer import TransformerConfig, Transport
 
 METRIC = np.diag([1.0, -1, -1, -1])
 TINY = LLoCaConfig(
     TransformerConfig(12, 2, 2, 1, vectors=1), FramesConfig(6, 2), out_scalars=2, out_vectors=2
 )
-jit = partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)  # half the time to compile
+# half the time to compile
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 apply = jit(LLoCa(TINY).apply)  # compiled once for tests with the same shapes
 CASES = {  # as in references/make_lloca.py
     "default": (TransformerConfig(24, 2, 2, 4, 1), FramesConfig(16, 2), 2, 1, True),
@@ -42,9 +41,8 @@ CASES = {  # as in references/make_lloca.py
 
 
 def _with(momenta: jax.Array, references: jax.Array) -> jax.Array:
-    return jnp.concatenate(
-        [momenta, jnp.broadcast_to(references[None], (len(momenta), *references.shape))], 1
-    )
+    for_all = jnp.broadcast_to(references[None], (len(momenta), *references.shape))
+    return jnp.concatenate([momenta, for_all], 1)
 
 
 def _differences(name: str) -> list[float]:
@@ -57,23 +55,22 @@ def _differences(name: str) -> list[float]:
         {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         for prefix in ("frames.", "net.")
     )
-    momenta, references, s = (
-        jnp.asarray(arrays[name]) for name in ("momenta", "references", "scalars")
-    )
-    params = from_torch(*states, config, len(references))
+    inputs = ("momenta", "references", "scalars")
+    momenta, references, s = (jnp.asarray(arrays[name]) for name in inputs)
+    variables = lloca_from_torch(*states, config, len(references))
 
     @jit
-    def both(params):
+    def both(variables):
         p = _with(momenta, references)
-        return LocalFrames(frames).apply(
-            {"params": params["params"]["frames"]}, p, inner_products(p), s
-        ), LLoCa(config).apply(params, momenta, s, references)
+        of_frames = {"params": variables["params"]["frames"]}
+        matrices = LocalFrames(frames).apply(of_frames, p, inner_products(p), s)
+        return matrices, LLoCa(config).apply(variables, momenta, s, references)
 
-    ours, out = both(params)
+    matrices, (invariants, four_vectors) = both(variables)
     pairs = (
-        (ours, arrays["frames"]),
-        (out[0], arrays["local"][..., 4 * vectors :]),
-        (out[1], arrays["vectors"]),
+        (matrices, arrays["frames"]),
+        (invariants, arrays["local"][..., 4 * vectors :]),
+        (four_vectors, arrays["vectors"]),
     )
     return [np.abs(np.asarray(a) - b).max(initial=0) / np.abs(b).max(initial=1) for a, b in pairs]
 
@@ -93,12 +90,8 @@ def _events(n: int, mass: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.nd
 def _transformation(rapidity: float, seed: int = 5) -> np.ndarray:
     """A proper Lorentz transformation: a boost between two rotations."""
     rng, boost, rotations = np.random.default_rng(seed), np.eye(4), [np.eye(4), np.eye(4)]
-    boost[[0, 0, 3, 3], [0, 3, 0, 3]] = (
-        np.cosh(rapidity),
-        np.sinh(rapidity),
-        np.sinh(rapidity),
-        np.cosh(rapidity),
-    )
+    cosh, sinh = np.cosh(rapidity), np.sinh(rapidity)
+    boost[[0, 0, 3, 3], [0, 3, 0, 3]] = cosh, sinh, sinh, cosh
     for rotation in rotations:
         q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         rotation[1:, 1:] = q * np.linalg.det(q)
@@ -127,26 +120,22 @@ PRECISIONS = {
 def _violation(apply, params, precision: str, rapidity: float) -> np.ndarray:
     """Deviation from equivariance per event, relative to its largest output."""
     of_momenta, of_network = PRECISIONS[precision]
-    (momenta, scalars), boost, lab = (
-        _events(64),
-        _transformation(rapidity),
-        np.asarray(lab_references(), float),
-    )
+    momenta, scalars = _events(64)
+    boost, lab = _transformation(rapidity), np.asarray(lab_references(), float)
     params, scalars = _in(of_network, (params, scalars))
-    (s, v), (s_boosted, v_boosted) = (
-        (
-            np.asarray(y, float)
-            for y in apply(
-                params, _in(of_momenta, momenta @ b.T), scalars, _in(of_momenta, lab @ b.T)
-            )
-        )
-        for b in (np.eye(4), boost)
-    )
-    pairs = ((s_boosted, s), (v_boosted, v @ boost.T))
-    return np.max(
-        [np.abs(a - b).reshape(64, -1).max(1) / np.abs(b).reshape(64, -1).max(1) for a, b in pairs],
-        0,
-    )
+
+    def outputs(turn):
+        p, references = _in(of_momenta, (momenta @ turn.T, lab @ turn.T))
+        return (np.asarray(y, float) for y in apply(params, p, scalars, references))
+
+    (s, v), (s_boosted, v_boosted) = outputs(np.eye(4)), outputs(boost)
+    return np.max([_per_event(s_boosted, s), _per_event(v_boosted, v @ boost.T)], 0)
+
+
+def _per_event(got, expected):
+    """Largest difference over the largest number, event by event."""
+    difference, size = (np.abs(x).reshape(len(x), -1) for x in (got - expected, expected))
+    return difference.max(1) / size.max(1)
 
 
 def test_equivariant(params, x64):
@@ -237,34 +226,35 @@ def test_frames_are_lorentz_transformations(params):
     p, s = (x.astype(np.float32) for x in _events(256, 0.01))
     p[::2, 1] = 2 * p[::2, 0]
     p = _with(jnp.asarray(p), lab_references())
-    net = LocalFrames(TINY.frames)
-    frames, inverses = jit(lambda x: (x, inverse(x)))(
-        jit(
-            lambda p, s: net.apply(
-                _in(jnp.float32, {"params": params["params"]["frames"]}), p, inner_products(p), s
-            )
-        )(p, s)
-    )
-    exact, size = np.asarray(frames, float), np.abs(frames).max((-1, -2), keepdims=True) ** 2
-    np.testing.assert_array_less(
-        np.abs(np.swapaxes(exact, -1, -2) @ METRIC @ exact - METRIC) / size, 2e-6
-    )
-    np.testing.assert_array_less(
-        np.abs(np.asarray(inverses, float) @ exact - np.eye(4)) / size, 2e-6
-    )
-    np.testing.assert_allclose(np.linalg.det(exact), 1, atol=1e-3)
+    variables = _in(jnp.float32, {"params": params["params"]["frames"]})
+
+    @jit
+    def frames_and_inverses(p, s):
+        frames = LocalFrames(TINY.frames).apply(variables, p, inner_products(p), s)
+        return frames, inverse(frames)
+
+    frames, inverses = (np.asarray(x, float) for x in frames_and_inverses(p, s))
+    size = np.abs(frames).max((-1, -2), keepdims=True) ** 2
+    kept = np.swapaxes(frames, -1, -2) @ METRIC @ frames
+    np.testing.assert_array_less(np.abs(kept - METRIC) / size, 2e-6)
+    np.testing.assert_array_less(np.abs(inverses @ frames - np.eye(4)) / size, 2e-6)
+    np.testing.assert_allclose(np.linalg.det(frames), 1, atol=1e-3)
     assert frames[..., 0, 0].min() >= 1
 
 
-def test_axes_of_nearly_parallel_vectors():
+@pytest.mark.parametrize("compiled", [jit, jax.jit], ids=["as written", "optimised"])
+@pytest.mark.parametrize("apart", [1e-3, 1e-5, 1e-6, 0.0])
+def test_axes_of_nearly_parallel_vectors(compiled, apart):
+    """Orthonormal to rounding, also where XLA merges everything into one loop and so evaluates what
+    is left of the second vector more than once, with other fused multiply-adds each time.
+    """
     rng = np.random.default_rng(0)
     first, other = rng.normal(size=(2, 50, 1, 3))
-    axes = jit(frames_module._axes)(
-        jnp.asarray(np.stack([first, first + 1e-5 * other], 1), jnp.float32)
-    )
-    np.testing.assert_allclose(
-        axes @ np.swapaxes(axes, -1, -2), np.broadcast_to(np.eye(3), (50, 1, 3, 3)), atol=1e-6
-    )
+    vectors = jnp.asarray(np.stack([first, first + apart * other], 1), jnp.float32)
+    axes = np.asarray(compiled(frames_module._axes)(vectors), float)
+    products = axes @ np.swapaxes(axes, -1, -2)
+    np.testing.assert_allclose(products, np.broadcast_to(np.eye(3), products.shape), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(axes), 1, atol=1e-6)
 
 
 def test_inner_products_of_fast_particles():
@@ -278,7 +268,8 @@ def test_inner_products_of_fast_particles():
     massless = np.concatenate([np.sqrt((p**2).sum(-1, keepdims=True)), p], -1)
     cross = np.cross(p[:, :, None], p[:, None])
     size = massless[:, :, None, 0] * massless[:, None, :, 0]
-    exact = (cross**2).sum(-1) / (size + (p[:, :, None] * p[:, None]).sum(-1))
+    scalar_product = (p[:, :, None] * p[:, None]).sum(-1)
+    exact = (cross**2).sum(-1) / (size + scalar_product)
     got = jit(inner_products)(jnp.asarray(massless, jnp.float32))
     apart = ~np.eye(4, dtype=bool)
     np.testing.assert_allclose(np.median(np.abs(got / exact - 1)[:, apart]), 0, atol=1e-3)
@@ -291,25 +282,19 @@ def test_two_tev_in_single_precision(sharper, params, x64):
     frames' weights that single particles dominate.
     """
     rng = np.random.default_rng(3)
-    pt, phi, eta = (
-        np.exp(rng.uniform(np.log(0.1), np.log(10), (64, 4))),
-        rng.uniform(-np.pi, np.pi, (64, 4)),
-        rng.normal(size=(64, 4)),
-    )
+    pt = np.exp(rng.uniform(np.log(0.1), np.log(10), (64, 4)))
+    phi, eta = rng.uniform(-np.pi, np.pi, (64, 4)), rng.normal(size=(64, 4))
     p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
     p = np.concatenate([np.sqrt(0.0001 * pt**2 + (p**2).sum(-1))[..., None], p], -1)
     s, sharp = rng.normal(size=(64, 4, 3)), jax.tree.map(lambda x: x, params)
-    sharp["params"]["frames"]["layers"]["weight"]["kernel"] = (
-        sharper * params["params"]["frames"]["layers"]["weight"]["kernel"]
-    )
+    last_layer = sharp["params"]["frames"]["layers"]["weight"]
+    last_layer["kernel"] = sharper * last_layer["kernel"]
     arguments = sharp, p, s, lab_references()
     single, exact = (
-        [np.asarray(y, float).reshape(64, -1) for y in apply(*_in(d, arguments))]
-        for d in (jnp.float32, jnp.float64)
+        [np.asarray(y, float) for y in apply(*_in(dtype, arguments))]
+        for dtype in (jnp.float32, jnp.float64)
     )
-    error = np.max(
-        [np.abs(a - b).max(1) / np.abs(b).max(1) for a, b in zip(single, exact, strict=True)], 0
-    )
+    error = np.max([_per_event(a, b) for a, b in zip(single, exact, strict=True)], 0)
     assert np.median(error) < 1e-5
     assert error.max() < 5e-4
 
@@ -345,19 +330,18 @@ def test_degenerate_events_are_finite(params):
 def test_members_loops_and_permutations(params, x64):
     """vmap over members, a lax.map over events inside, permuted particles."""
     p, s = _in(jnp.float64, _events(64))
-    order, members = (
-        np.array([2, 0, 3, 1]),
-        [_in(jnp.float64, params), _in(jnp.float64, jax.tree.map(lambda x: -0.7 * x, params))],
-    )
-    one_by_one = jit(
-        jax.vmap(
-            lambda params: jax.lax.map(
-                lambda event: LLoCa(TINY).apply(params, *event, lab_references(p.dtype)),
-                (p[:, order], s[:, order]),
-            )
-        )
-    )
-    together = one_by_one(jax.tree.map(lambda *x: jnp.asarray(np.stack(x)), *members))
+    order = np.array([2, 0, 3, 1])
+    other = jax.tree.map(lambda x: -0.7 * x, params)
+    members = [_in(jnp.float64, tree) for tree in (params, other)]
+
+    def one_by_one(params):
+        def of_event(event):
+            return LLoCa(TINY).apply(params, *event, lab_references(p.dtype))
+
+        return jax.lax.map(of_event, (p[:, order], s[:, order]))
+
+    stacked = jax.tree.map(lambda *x: jnp.asarray(np.stack(x)), *members)
+    together = jit(jax.vmap(one_by_one))(stacked)
     for i, member in enumerate(members):
         for a, b in zip(together, apply(member, p, s, lab_references(p.dtype)), strict=True):
             np.testing.assert_allclose(

@@ -1,11 +1,17 @@
+"""The transformer equals its definition, and the same under permutations, members, devices and
+loops.
+"""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
+from scipy.special import erf, softmax
 
 from amplify.errors import InputError
-from amplify.nets.transformer import Transformer, TransformerConfig, gelu, transformer_from_torch
+from amplify.nets.from_torch import transformer_from_torch
+from amplify.nets.transformer import Transformer, TransformerConfig, gelu
 
 CONFIG = TransformerConfig(width=12, blocks=2, heads=3, mlp_ratio=2)
 NET = Transformer(3, CONFIG)
@@ -22,33 +28,32 @@ def members():
 
 def test_permuted_tokens_permute_the_output(members):
     order, params = np.array([3, 1, 5, 0, 4, 2]), jax.tree.map(lambda x: x[0], members)
-    apply = jax.jit(NET.apply)
-    x = jnp.asarray(X)
-    np.testing.assert_allclose(
-        apply(params, x[..., order, :]), apply(params, x)[..., order, :], atol=2e-6
-    )
+    apply, x = jax.jit(NET.apply), jnp.asarray(X)
+    permuted = apply(params, x[..., order, :])
+    np.testing.assert_allclose(permuted, apply(params, x)[..., order, :], atol=2e-6)
 
 
 def test_equals_its_definition_in_numpy(members):
     """Attention with heads, residuals and perceptrons written out in double precision."""
-    from scipy.special import erf, softmax
+    params = jax.tree.map(lambda x: x[1], members)
+    layers = jax.tree.map(lambda x: np.asarray(x, float), params)["params"]["layers"]
 
-    layers = jax.tree.map(lambda x: np.asarray(x[1], float), members)["params"]["layers"]
-    x = X.astype(float) @ layers["in"]["kernel"]
+    def affine(x, name, block=...):
+        return x @ layers[name]["kernel"][block] + layers[name]["bias"][block]
+
+    def normal(x):
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+    x = affine(X.astype(float), "in")
     for i in range(2):
-        affine = lambda x, name, i=i: x @ layers[name]["kernel"][i] + layers[name]["bias"][i]  # noqa: E731
-        normal = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-        q, k, v = np.moveaxis(
-            affine(normal, "qkv").reshape(2, 4, 6, 3, 3, 4), (-3, -2), (0, 1)
-        )  # [head, batch, batch, token, channel]
+        qkv = affine(normal(x), "qkv", i).reshape(2, 4, 6, 3, 3, 4)
+        q, k, v = np.moveaxis(qkv, (-3, -2), (0, 1))  # [head, batch, batch, token, channel]
         heads = softmax(q @ np.swapaxes(k, -1, -2) / 2, -1) @ v
-        x = x + affine(np.moveaxis(heads, 0, -2).reshape(x.shape), "merge")
-        y = affine((x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5), "up")
-        x = x + affine(y * (1 + erf(y / np.sqrt(2))) / 2, "down")
-    expected = x @ layers["out"]["kernel"]
-    np.testing.assert_allclose(
-        NET.apply(jax.tree.map(lambda x: x[1], members), jnp.asarray(X)), expected, atol=2e-6
-    )
+        x = x + affine(np.moveaxis(heads, 0, -2).reshape(x.shape), "merge", i)
+        y = affine(normal(x), "up", i)
+        x = x + affine(y * (1 + erf(y / np.sqrt(2))) / 2, "down", i)
+    got = NET.apply(params, jnp.asarray(X))
+    np.testing.assert_allclose(got, affine(x, "out"), atol=2e-6)
 
 
 def test_members_devices_and_loops(members):
@@ -58,21 +63,18 @@ def test_members_devices_and_loops(members):
     mesh = jax.make_mesh((2,), ("member",), axis_types=(jax.sharding.AxisType.Auto,))
 
     def step(params, x):
-        return x + jnp.pad(
-            jax.lax.map(lambda e: NET.apply(params, e), x), ((0, 0), (0, 0), (0, 0), (0, 2))
-        )
+        y = jax.lax.map(lambda event: NET.apply(params, event), x)
+        return x + jnp.pad(y, ((0, 0), (0, 0), (0, 0), (0, 2)))
+
+    def two_steps(params, x):
+        return jax.lax.scan(lambda x, _: (step(params, x), None), step(params, x), length=1)[0]
 
     def split(params, x):
-        return jax.vmap(
-            lambda params: jax.lax.scan(
-                lambda x, _: (step(params, x), None), step(params, x), length=1
-            )[0]
-        )(params)
+        return jax.vmap(two_steps, (0, None))(params, x)
 
-    member = PartitionSpec("member")
-    got = jax.jit(
-        jax.shard_map(split, mesh=mesh, in_specs=(member, PartitionSpec()), out_specs=member)
-    )(members, jnp.asarray(X))
+    member, all_events = PartitionSpec("member"), PartitionSpec()
+    on_two = jax.shard_map(split, mesh=mesh, in_specs=(member, all_events), out_specs=member)
+    got = jax.jit(on_two)(members, jnp.asarray(X))
     for i in range(2):
         x, params = jnp.asarray(X), jax.tree.map(lambda x, i=i: x[i], members)
         for _ in range(2):
@@ -101,18 +103,13 @@ def test_starts_at_zero_and_in_the_precision_of_the_tokens(x64):
 
 
 def test_errors():
-    with pytest.raises(
-        InputError, match=r"width of the transformer: expected a multiple of its 5 heads, got 12;"
-    ):
+    said = "width of the transformer: expected a multiple of its 5 heads, got 12;"
+    with pytest.raises(InputError, match=said):
         Transformer(1, TransformerConfig(12, heads=5)).init(jax.random.key(0), jnp.zeros((6, 2)))
-    with pytest.raises(
-        InputError,
-        match="vectors per head of the transformer: expected at most its width of 4, got 2, 8 numbers;",
-    ):
+    said = "vectors per head of the transformer: .* at most its width of 4, got 2, 8 numbers;"
+    with pytest.raises(InputError, match=said):
         TransformerConfig(12, heads=3, vectors=2).checked()
     state = {"linear_in.weight": np.zeros((12, 7)), "linear_in.bias": np.zeros(12)}
-    with pytest.raises(
-        InputError,
-        match=r"layer blocks.0.attention.out_linear of the weights: expected 12x12, got no such layer;",
-    ):
+    said = r"layer blocks\.0\.attention\.out_linear .*: expected 12x12, got no such layer;"
+    with pytest.raises(InputError, match=said):
         transformer_from_torch(state, CONFIG)

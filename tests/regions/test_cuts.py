@@ -13,7 +13,7 @@ from scipy.stats import norm
 from amplify import regions
 from amplify.cli import main
 from amplify.errors import AmplifyError, InputError
-from amplify.estimators.averaging import pooled_amplification
+from amplify.estimators.pooled import pooled_amplification
 from amplify.regions.cuts import as_regions, columns_of, read_cuts
 from amplify.types import Status
 

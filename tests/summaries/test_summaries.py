@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from amplify.errors import MissingExtraError
-from amplify.summaries import exact_ratio, in_blocks, inputs, observable
+from amplify.namespace import in_blocks
+from amplify.summaries import exact_ratio, inputs, observable
 from amplify.summaries.bumps import bumps
 from amplify.summaries.default import learned_ratio
 from amplify.summaries.least_squares import Models, Teaching, fold_means, least_squares_ratio

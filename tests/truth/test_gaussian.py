@@ -84,15 +84,16 @@ def test_error_of_a_finite_generated_sample():
 
 
 def test_gradient_descent_finds_the_closed_form():
-    x = gaussian.sample(jax.random.key(0), gaussian.Gaussian(2.0, 3.0), 2000)
+    x = gaussian.sample(jax.random.key(0), gaussian.Gaussian(2.0, 3.0), n=2000)
     weight = jnp.linspace(0.0, 2.0, 2000)
-    params, loss = fit(
+    fitted = fit(
         jax.random.key(1),
         fitted_gaussian(),
         x,
         weight=weight,
         config=FitConfig(steps=2000, batch=2000, learning_rate=1e-2),
     )
+    params, loss = fitted.params, fitted.losses
     exact = maximum_likelihood(x, weight)
     np.testing.assert_allclose(
         params.mean, exact.mean, atol=0.02

@@ -20,7 +20,7 @@ def test_truth_agrees_with_the_folded_normal(x64, model):
     np.testing.assert_allclose(
         ring.shell_integral(model, edges[:-1], edges[1:]), np.diff(folded.cdf(edges)), atol=1e-12
     )
-    x = ring.sample(jax.random.key(0), model, 20_000)
+    x = ring.sample(jax.random.key(0), model, n=20_000)
     assert x.shape == (20_000, model.dim)
     assert (
         kstest(np.linalg.norm(x, axis=1), folded.cdf).pvalue > 1e-3

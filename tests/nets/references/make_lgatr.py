@@ -1,5 +1,5 @@
-"""Reference arrays for tests/test_lgatr.py from the PyTorch package lgatr 2.0.0: `OMP_NUM_THREADS=1
-python tests/references/make_lgatr.py`.
+"""Reference arrays for tests/nets/test_lgatr.py from the PyTorch package lgatr 2.0.0:
+`OMP_NUM_THREADS=1 python tests/nets/references/make_lgatr.py`.
 
 Needs torch and lgatr (the tests do not). Weights are rounded to single precision for small files,
 everything is computed in double.
@@ -15,6 +15,14 @@ from lgatr.primitives.config import PrimitivesConfig
 
 torch.set_default_dtype(torch.float64)
 
+PARITY = {
+    "parity": True,
+    "multi_query": True,
+    "head_scale": True,
+    "mlp_layers": 3,
+    "reinsert": True,
+}
+PRODUCT_ONLY = {"mlp_layers": 1, "nonlinearity": "silu"}
 # name: channels (in, out, hidden of multivectors; the same of scalars), blocks, heads, attention
 # ratio, mlp ratio, affine norm, the rest
 CASES = {
@@ -22,30 +30,8 @@ CASES = {
     "published": ((1, 2, 4, 5, 3, 8), 1, 4, 2, 2, False, {}),
     "multivectors": ((2, 1, 4, 0, 0, 0), 1, 2, 1, 2, True, {}),
     "scalars_inside": ((3, 1, 4, 0, 2, 8), 2, 1, 1, 2, False, {}),
-    "parity": (
-        (2, 1, 4, 3, 0, 4),
-        1,
-        2,
-        1,
-        2,
-        True,
-        {
-            "parity": True,
-            "multi_query": True,
-            "head_scale": True,
-            "mlp_layers": 3,
-            "reinsert": True,
-        },
-    ),
-    "product_only": (
-        (1, 1, 6, 2, 2, 6),
-        3,
-        3,
-        1,
-        1,
-        True,
-        {"mlp_layers": 1, "nonlinearity": "silu"},
-    ),
+    "parity": ((2, 1, 4, 3, 0, 4), 1, 2, 1, 2, True, PARITY),
+    "product_only": ((1, 1, 6, 2, 2, 6), 3, 3, 1, 1, True, PRODUCT_ONLY),
 }
 
 
@@ -54,23 +40,15 @@ def main() -> None:
     torch.manual_seed(5)
     first = linear.EquiLinear.__init__
 
-    def without_scalars(
-        self, *args, **settings
-    ):  # 2.0.0 asks for an initialisation that needs scalars even where there are none
+    def without_scalars(self, *args, **settings):
+        # 2.0.0 asks for an initialisation that needs scalars even where there are none
         if settings.get("in_s_channels", 0) == 0 and "scalar" in settings.get("initialization", ""):
             settings["initialization"] = "default"
         first(self, *args, **settings)
 
     linear.EquiLinear.__init__ = without_scalars
-    for name, (
-        (in_mv, out_mv, hidden_mv, in_s, out_s, hidden_s),
-        blocks,
-        heads,
-        attention,
-        mlp,
-        affine,
-        rest,
-    ) in CASES.items():
+    for name, (channels, blocks, heads, attention, mlp, affine, rest) in CASES.items():
+        in_mv, out_mv, hidden_mv, in_s, out_s, hidden_s = channels
         again = rest.get("reinsert", False)
         net = LGATr(
             num_blocks=blocks,
@@ -101,10 +79,8 @@ def main() -> None:
                 if parameter.dim() <= 2:  # gains and biases start at one and zero
                     parameter += 0.1 * torch.randn_like(parameter)
                 parameter.copy_(parameter.float())
-            multivectors, scalars = (
-                torch.randn(3, 5, in_mv, 16),
-                torch.randn(3, 5, in_s) if in_s else None,
-            )
+            multivectors = torch.randn(3, 5, in_mv, 16)
+            scalars = torch.randn(3, 5, in_s) if in_s else None
             out = net(multivectors, scalars)
         arrays = {"multivectors": multivectors, "out_multivectors": out[0]}
         arrays |= {"scalars": scalars} if in_s else {}

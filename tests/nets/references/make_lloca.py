@@ -1,5 +1,5 @@
-"""Reference arrays for tests/test_lloca.py from the PyTorch package lloca 2.0.0: `OMP_NUM_THREADS=1
-python tests/references/make_lloca.py`.
+"""Reference arrays for tests/nets/test_lloca.py from the PyTorch package lloca 2.0.0:
+`OMP_NUM_THREADS=1 python tests/nets/references/make_lloca.py`.
 
 Needs torch, torch_geometric, lgatr and lloca (the tests do not). Weights are rounded to single
 precision for small files, everything is computed in double.
@@ -31,28 +31,13 @@ def main() -> None:
     """Writes one file per case beside this script."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
-    for name, (
-        n,
-        n_scalars,
-        n_references,
-        hidden,
-        layers,
-        head,
-        heads,
-        blocks,
-        mlp,
-        preserve_variance,
-        scalars_out,
-        vectors_out,
-    ) in CASES.items():
+    for name, case in CASES.items():
+        n, n_scalars, n_references, hidden, layers, *of_transformer = case
+        head, heads, blocks, mlp, preserve_variance, scalars_out, vectors_out = of_transformer
         momenta = rng.normal(size=(4, n, 3))
-        momenta = np.concatenate(
-            [
-                np.sqrt(rng.uniform(0.1, 1, (4, n, 1)) ** 2 + (momenta**2).sum(-1, keepdims=True)),
-                momenta,
-            ],
-            -1,
-        )
+        mass = rng.uniform(0.1, 1, (4, n, 1))
+        energy = np.sqrt(mass**2 + (momenta**2).sum(-1, keepdims=True))
+        momenta = np.concatenate([energy, momenta], -1)
         scalars, references = rng.normal(size=(4, n, n_scalars)), LAB[:n_references]
 
         frames_net = LearnedPDFrames(
@@ -70,33 +55,23 @@ def main() -> None:
             preserve_variance=preserve_variance,
         )
         with torch.no_grad():
-            frames_net.equivectors.block.mlp.mlp[
-                -1
-            ].weight *= 4  # fresh weights are all alike and their frames ill-defined
+            block = frames_net.equivectors.block
+            block.mlp.mlp[-1].weight *= 4  # fresh weights are all alike, their frames ill-defined
             for parameter in (*frames_net.parameters(), *net.parameters()):
                 parameter.copy_(parameter.float())
-            p, s, r = (
-                torch.tensor(momenta),
-                torch.tensor(scalars),
-                torch.tensor(references)[None].expand(4, -1, -1),
-            )
+            p, s = torch.tensor(momenta), torch.tensor(scalars)
+            r = torch.tensor(references)[None].expand(4, -1, -1)
             everything = torch.cat([p, r], 1)
             frames_net.equivectors.init_standardization(everything)
-            block = frames_net.equivectors.block
-            block.edge_mean, block.edge_std = (
-                block.edge_mean.float().double(),
-                block.edge_std.float().double(),
-            )
-            matrices = frames_net(
-                everything, scalars=torch.cat([s, s.new_zeros(4, n_references, n_scalars)], 1)
-            ).matrices[:, :n]
+            block.edge_mean = block.edge_mean.float().double()
+            block.edge_std = block.edge_std.float().double()
+            all_scalars = torch.cat([s, s.new_zeros(4, n_references, n_scalars)], 1)
+            matrices = frames_net(everything, scalars=all_scalars).matrices[:, :n]
             frames = Frames(matrices)
-            seen = torch.cat(
-                [p[:, :, None], r[:, None].expand(-1, n, -1, -1)], 2
-            ) @ matrices.transpose(-1, -2)
-            features = torch.cat(
-                [torch.log(seen[..., :1]), seen[..., 1:] / seen[..., :1]], -1
-            ).reshape(4, n, -1)
+            in_view = torch.cat([p[:, :, None], r[:, None].expand(-1, n, -1, -1)], 2)
+            local = in_view @ matrices.transpose(-1, -2)
+            compressed = [torch.log(local[..., :1]), local[..., 1:] / local[..., :1]]
+            features = torch.cat(compressed, -1).reshape(4, n, -1)
             y = net(torch.cat([features, s], -1), frames, p_ref=p.sum(1))
             to_global = TensorRepsTransform(TensorReps("1x1n"))
             vectors = [
@@ -112,8 +87,10 @@ def main() -> None:
             "features": features,
         }
         arrays |= {"vectors": np.stack(vectors, 2) if vectors else np.zeros((4, n, 0, 4))}
-        weights = {f"frames.{k}": v.float() for k, v in frames_net.state_dict().items()} | {
-            f"net.{k}": v.float() for k, v in net.state_dict().items()
+        weights = {
+            f"{prefix}.{k}": v.float()
+            for prefix, network in (("frames", frames_net), ("net", net))
+            for k, v in network.state_dict().items()
         }
         with open(Path(__file__).with_name(f"lloca_{name}.npz"), "wb") as file:
             np.savez_compressed(file, **{k: np.asarray(v) for k, v in (arrays | weights).items()})

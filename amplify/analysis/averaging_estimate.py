@@ -1,0 +1,168 @@
+"""From the sums of members and holdout to an answer, and to what the pictures show."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from amplify import regions as rg
+from amplify.analysis.default_regions import Layout, Map
+from amplify.analysis.panels import panel_record
+from amplify.errors import EmptyRegionError
+from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.pooled import pooled_amplification
+from amplify.results.result import Answer
+from amplify.types import AveragingEstimate, Holdout, Status
+
+
+def estimated(
+    layout: Layout,
+    members: Sequence[rg.Sums],
+    holdout: rg.Sums | None,
+    *,
+    n_train: int,
+    level: float,
+    named: bool,
+) -> tuple[Answer, dict[str, Any], list[str]]:
+    """The answer, what the pictures show, and warnings about regions that are left out.
+
+    Args:
+        layout: what was counted.
+        members: sums of each over all regions.
+        holdout: the same of the true events.
+        n_train: training events of each member.
+        level: of the intervals.
+        named: the regions are the user's: none is left out, an empty one is an error.
+
+    Raises:
+        EmptyRegionError: no generated events in a region that was named, or in any.
+    """
+    chosen, usable, notes = _usable(layout, members, holdout, named)
+    cells = np.array([], int)
+    if layout.map is not None:
+        cells = layout.map.regions[usable[layout.map.regions]]
+    labels = layout.regions.labels
+
+    def estimate(regions: np.ndarray) -> AveragingEstimate:
+        generated = [rg.fractions(m.take(regions), labels) for m in members]
+        true = None if holdout is None else rg.fractions(holdout.take(regions), labels)
+        return averaging_amplification(
+            np.stack([f.integral for f in generated]),
+            n_train=n_train,
+            n_gen=np.stack([f.n_effective for f in generated]),
+            holdout=None if true is None else Holdout(true.integral, true.n_effective),
+            level=level,
+        )
+
+    answer = Answer(
+        estimate(chosen),
+        tuple(labels[i] for i in chosen),
+        n_train=n_train,
+        n_gen=min(m.n for m in members),
+        n_holdout=None if holdout is None else holdout.n,
+        level=level,
+        members=len(members),
+    )
+    views: dict[str, Any] = {}
+    if layout.scans or layout.panels:
+        views["resolution"] = _resolution(layout, members, n_train, level)
+    if layout.map is not None:
+        in_map = usable[layout.map.regions]
+        views["map"] = _mapped(layout.map, in_map, estimate(cells) if len(cells) else None)
+    if layout.scans or layout.panels:
+        views["panels"] = _panels(layout, members, holdout)
+    return answer, views, notes
+
+
+def _usable(
+    layout: Layout, members: Sequence[rg.Sums], holdout: rg.Sums | None, named: bool
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Which regions are reported, which of all hold a fraction that can be estimated, and what is
+    left out.
+    """
+    labels, chosen = layout.regions.labels, layout.estimated
+    n_inside = np.sum([m.n_inside for m in members], axis=0)
+    if holdout is not None:
+        n_inside = n_inside + holdout.n_inside  # what only the holdout has is a bias
+    empty = [labels[i] for i in chosen if n_inside[i] == 0]
+    if empty and named:
+        fix = "widen the region or remove it"
+        raise EmptyRegionError(
+            f"region {empty[0]}", "generated events inside", "none in any member", fix
+        )
+    every = [*members, *([] if holdout is None else [holdout])]
+    usable = (n_inside > 0) & np.all([rg.measurable(sums) for sums in every], axis=0)
+    notes = []
+    if not named:
+        dominated = [labels[i] for i in chosen if n_inside[i] > 0 and not usable[i]]
+        if dominated:
+            where = " and in ".join(dominated)
+            what = f"negative weights dominate or cancel in {where}"
+            notes.append(f"{what}: no fraction of events, and left out")
+        chosen = chosen[usable[chosen]]
+    if not len(chosen):
+        fix = "name regions with --regions, or look at the weights"
+        raise EmptyRegionError("regions", "generated events inside", "none that can be used", fix)
+    return chosen, usable, notes
+
+
+def _resolution(
+    layout: Layout, members: Sequence[rg.Sums], n_train: int, level: float
+) -> list[dict[str, Any]]:
+    """G of each column's binnings, from coarse to fine."""
+    curves: dict[str, dict[str, Any]] = {}
+    for scan in layout.scans:
+        sums = [m.take(scan.regions) for m in members]
+        if not np.all([rg.measurable(m) for m in sums]):
+            continue  # negative weights dominate a bin
+        shares = np.stack([m.weight_inside / m.weight for m in sums])
+        n_gen = np.stack([rg.fractions(m).n_effective for m in sums])
+        if not (shares.sum(axis=0) > 0).all():
+            continue  # an empty bin
+        factor, status = pooled_amplification(shares, n_train=n_train, n_gen=n_gen, level=level)
+        curve = curves.setdefault(
+            scan.column,
+            {
+                "column": scan.column,
+                "bins": [],
+                "amplification": [],
+                "low": [],
+                "high": [],
+                "status": [],
+            },
+        )
+        curve["bins"].append(scan.bins)
+        curve["amplification"].append(float(factor.value))
+        curve["low"].append(float(factor.low))
+        curve["high"].append(float(factor.high))
+        curve["status"].append(status.name.lower())
+    return list(curves.values())
+
+
+def _mapped(grid: Map, full: np.ndarray, estimate: AveragingEstimate | None) -> dict[str, Any]:
+    """G in each cell of two columns; empty cells have none."""
+    shape = tuple(len(e) - 1 for e in grid.edges)
+    factor, status = np.full(full.shape, np.nan), np.full(full.shape, "unresolved", object)
+    if estimate is not None:
+        factor[full] = estimate.factor.value
+        status[full] = [Status(int(s)).name.lower() for s in estimate.status]
+    return {
+        "columns": grid.columns,
+        "edges": grid.edges,
+        "amplification": factor.reshape(shape),
+        "status": status.reshape(shape).tolist(),
+    }
+
+
+def _panels(
+    layout: Layout, members: Sequence[rg.Sums], holdout: rg.Sums | None
+) -> list[dict[str, Any]]:
+    """Histograms of the pooled members, the band of each, and the holdout."""
+    pooled = members[0].normalised()  # each member has a normalisation of its own
+    for m in members[1:]:
+        pooled = pooled.plus(m.normalised())
+    records = []
+    for panel in layout.panels:
+        shares = np.array([m.weight_inside[panel.regions] / m.weight for m in members])
+        records.append(panel_record(panel, pooled, holdout, shares))
+    return records

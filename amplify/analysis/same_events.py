@@ -1,0 +1,80 @@
+"""Refuses a holdout that was generated or trained on: it would prove nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amplify.analysis import samples
+from amplify.analysis.summary import ChosenSummary
+from amplify.analysis.two_samples import TwoSamples
+from amplify.errors import InputError
+from amplify.tables import files
+from amplify.tables.overlap import overlap, repeated
+from amplify.tables.table import Table
+
+if TYPE_CHECKING:
+    from amplify.analysis.differential import DifferentialQuestion
+
+_MOST_COMPARED = 32  # columns in which events are compared
+_COPIES = 0.01  # of the holdout that is worth a warning
+
+
+def refuse_same_events(
+    two: TwoSamples, question: "DifferentialQuestion", summary: ChosenSummary
+) -> list[str]:
+    """Returns what is worth a warning.
+
+    Raises:
+        InputError: more events in common than chance explains.
+    """
+    holdout, generated = two.holdout.table, two.generated.table
+    ratio = summary.column if summary.method == "threshold" else None
+    unlike = {question.weight_column, question.log_prob_column, ratio}
+    looked_at = list(question.columns or two.names) or [summary.column or ""]
+
+    def everything(other: Table) -> list[str]:
+        """The columns that both tables have, but for weights and densities."""
+        both = [c for c in holdout.columns if c in other.columns and c not in unlike]
+        return both[:_MOST_COMPARED] or looked_at
+
+    def common(other: Table) -> int:
+        """Events in common, in the columns that are looked at or in all that both have."""
+        most = 0
+        for columns in {tuple(looked_at), tuple(everything(other))}:
+            few, many = (files.select(t, columns, drop_nonfinite=True) for t in (holdout, other))
+            most = max(most, overlap(few, many))
+        return most
+
+    # files with the path inside; arrays are no files
+    places = [{Path(p.source).resolve() for p in t.parts} for t in (generated, holdout)]
+    is_same_file = bool(places[0]) and places[0] == places[1]
+    same = holdout.n if is_same_file else common(generated)
+    if same:
+        got = f"{same} events of {holdout.source} that are in {generated.source}"
+        fix = "the holdout are true events of their own"
+        raise InputError("--generated and --holdout", "different events", got, fix)
+
+    compared = looked_at if summary.learner else everything(holdout)
+    notes = _about_copies(repeated(files.select(holdout, compared, drop_nonfinite=True)), summary)
+    if question.train is None:
+        unchecked = "without --train nobody checked that the holdout was not used in training"
+        return [*notes, unchecked]
+    train = samples.open_as_table(question.train, "training events")
+    files.select(train, looked_at)
+    same = common(train)
+    train.close()
+    if same:
+        got = f"{same} events of {train.source} in {holdout.source}"
+        fix = "give true events that were kept aside"
+        raise InputError("--holdout", "events that were not used in training", got, fix)
+    return notes
+
+
+def _about_copies(copies: float, summary: ChosenSummary) -> list[str]:
+    if copies <= _COPIES:
+        return []
+    why = "they count as more events than they are, and the interval"
+    if summary.learner:
+        why = "some teach and are tested, and the limit"
+    share = f"{100 * copies:.0f} % of the holdout events have a copy in it"
+    unless = "if they are repeated events, and not values that recur by nature"
+    return [f"{share}: {unless}, {why} claims too much; use weights instead"]

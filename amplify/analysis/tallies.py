@@ -1,0 +1,279 @@
+"""From samples to tallies, region by region: which rows teach a summary, which are tested, and one
+pass over the generated events.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amplify import regions as rg
+from amplify.analysis.panels import Panels
+from amplify.estimators import differential as df
+from amplify.estimators.kolmogorov import distance_between
+from amplify.progress import Progress
+from amplify.summaries import Learner, Summary
+from amplify.tables import files
+from amplify.tables.parallel import in_order
+from amplify.types import Events
+
+LOOKED_AT = 400_000  # generated events kept for maps and correlations
+FEWEST_THAT_TEACH = 20  # generated or true events in a region
+_FIRST, _GROWTH = 100.0, 10**0.25  # the distance of the growing sample is noted from, by
+
+Rows = list[tuple[int, int]]  # [start, stop)
+
+
+class RegionSummary(NamedTuple):
+    """How a region is looked at.
+
+    Attributes:
+        summary: one number per event; None where too few events teach.
+        threshold: of it.
+        grid: the sorted values of the holdout events inside.
+        holdout: their tally.
+    """
+
+    summary: Summary | None
+    threshold: float
+    grid: np.ndarray
+    holdout: df.Tally
+
+
+class Streamed(NamedTuple):
+    """What the generated events left.
+
+    Attributes:
+        totals: their tally in each region.
+        grown: (n, KS distance) of everything as the sample grew.
+        looked_at: some events, in memory.
+        negative: negative weights.
+    """
+
+    totals: list[df.Tally]
+    grown: list[tuple[float, float]]
+    looked_at: Events
+    negative: int
+
+
+class _Chunk(NamedTuple):
+    """What a chunk gave: its events, tallies of its pieces in each region, negative weights, and
+    counts for panels.
+    """
+
+    events: Events
+    tallies: list[list[df.Tally]]
+    negative: int
+    shown: rg.Sums | None
+
+
+def spread_blocks(n: int, n_teach: int, most: int = 64) -> tuple[Rows, Rows]:
+    """Rows that teach and rows that are tested: blocks spread over the file, in case its events
+    come in an order.
+    """
+    if n_teach == 0:
+        return [], [(0, n)]
+    count = min(most, n_teach)
+    starts = [k * n // count for k in range(count + 1)]
+    teach = [(start, start + n_teach // count) for start in starts[:-1]]
+    between = [(stop, after) for (_, stop), after in zip(teach, starts[1:], strict=True)]
+    return teach, [(start, stop) for start, stop in between if start < stop]
+
+
+def load_rows(selection: files.Selection, rows: Rows) -> Events:
+    """The events of these rows, in memory."""
+    parts = [files.load(selection, start=start, stop=stop) for start, stop in rows]
+    return _joined(parts, len(selection.columns))
+
+
+def fractions_in(regions: rg.Regions, selection: files.Selection) -> rg.Fractions:
+    """Fractions of a sample's events in the regions, chunk by chunk."""
+    total = None
+    for x, weight in files.chunks(selection):
+        sums = rg.count(regions, x, weight)
+        total = sums if total is None else total.plus(sums)
+    assert total is not None, "samples have at least one row"
+    return rg.fractions(total, regions.labels)
+
+
+def learned_summaries(
+    learner: Learner,
+    regions: rg.Regions,
+    first: Events,
+    teach: Events,
+    test: Events,
+    learned: Any,
+    *,
+    own: bool,
+    progress: Progress,
+) -> list[RegionSummary]:
+    """Learns the summary of each region from the events inside.
+
+    Args:
+        learner: of the summary.
+        regions: everything first.
+        first: generated events that teach.
+        teach: true events that teach.
+        test: true events that are tested.
+        learned: which columns the learner sees.
+        own: every region learns a summary of its own. Otherwise all look at the ratio that was
+            learned of everything; in each its zero is where the teaching events say.
+        progress: of the learning.
+    """
+    summaries: list[RegionSummary] = []
+    inside = [np.asarray(regions.contains(events.x)) for events in (first, teach, test)]
+    shares = [_fractions_of(regions, events) for events in (first, teach)]
+    with progress("learning", total=len(regions.labels)) as bar:
+        for r in range(len(regions.labels)):
+            in_gen, in_true, in_test = (mask[:, r] for mask in inside)
+            tested = test.take(in_test)
+            everything = summaries[0].summary if r > 0 and not own else None
+            if everything is not None:
+                threshold = df.region_threshold(*(float(share[r]) for share in shares))
+                summaries.append(_region(everything, threshold, tested))
+            elif min(in_gen.sum(), in_true.sum()) < FEWEST_THAT_TEACH:
+                summaries.append(_nothing())
+            else:
+                summary = _learned(learner, first.take(in_gen), teach.take(in_true), learned)
+                summaries.append(_region(summary, 0.0, tested))
+            bar.advance(1)
+    return summaries
+
+
+def column_summaries(
+    index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events
+) -> list[RegionSummary]:
+    """A column as the summary, in single precision so that both samples round alike. A ratio of
+    densities cut to a region has its zero elsewhere.
+    """
+
+    def summary(x: np.ndarray) -> np.ndarray:
+        return x[:, index].astype(np.float32)
+
+    count = len(regions.labels)
+    thresholds = [0.0] * count
+    if method == "threshold" and count > 1:
+        of_gen = fractions_in(regions, generated).integral
+        of_test = _fractions_of(regions, test)
+        pairs = zip(of_gen, of_test, strict=True)
+        thresholds = [df.region_threshold(float(a), float(b)) for a, b in pairs]
+    inside = np.asarray(regions.contains(test.x))
+    return [_region(summary, thresholds[r], test.take(inside[:, r])) for r in range(count)]
+
+
+def stream(
+    generated: files.Selection,
+    rows: Rows,
+    regions: rg.Regions,
+    summaries: Sequence[RegionSummary],
+    panels: Panels,
+    progress: Progress,
+) -> Streamed:
+    """Tallies these generated events chunk by chunk; `panels` count each chunk too."""
+    totals: list[df.Tally | None] = [None] * len(summaries)
+    grown: list[tuple[float, float]] = []
+    looked_at: list[Events] = []
+    done, due, negative = 0, _FIRST, 0
+
+    def tallied(is_first: bool, x: np.ndarray, weight: np.ndarray | None) -> _Chunk:
+        tallies = _tallies(regions, summaries, x, weight, is_first)
+        below_zero = 0 if weight is None else int((weight < 0).sum())
+        return _Chunk(Events(x, weight), tallies, below_zero, panels.count(x, weight))
+
+    chunks = (c for start, stop in rows for c in files.chunks(generated, start=start, stop=stop))
+    numbered = ((k == 0, *chunk) for k, chunk in enumerate(chunks))
+    size = sum(stop - start for start, stop in rows)
+    with progress("reading generated events", total=size) as bar:
+        for chunk in in_order(tallied, numbered):
+            for r, pieces in enumerate(chunk.tallies):
+                for piece in pieces:
+                    before = totals[r]
+                    total = totals[r] = piece if before is None else before.plus(piece)
+                    counts = total.counts
+                    n = float(counts.n_effective) if counts.total > 0 else 0.0
+                    if r == 0 and n >= due:
+                        distance = distance_between(counts, summaries[r].holdout.counts)
+                        grown.append((n, float(distance)))
+                        due = n * _GROWTH
+            if done < LOOKED_AT:
+                looked_at.append(chunk.events)
+            panels.add(chunk.shown)
+            negative += chunk.negative
+            done += len(chunk.events.x)
+            bar.advance(len(chunk.events.x))
+    empty = [df.tally(s.grid, np.zeros(0)) for s in summaries]
+    complete = [e if t is None else t for t, e in zip(totals, empty, strict=True)]
+    return Streamed(complete, grown, _joined(looked_at, len(generated.columns)), negative)
+
+
+def _tallies(
+    regions: rg.Regions,
+    summaries: Sequence[RegionSummary],
+    x: np.ndarray,
+    weight: np.ndarray | None,
+    is_first: bool,
+) -> list[list[df.Tally]]:
+    """Tallies of a chunk in each region; everything of the first chunk comes in growing pieces."""
+    inside = np.asarray(regions.contains(x))
+    common = summaries[0].summary
+    of_all = None if common is None else common(x)
+    tallies: list[list[df.Tally]] = []
+    for r, region in enumerate(summaries):
+        if region.summary is None:
+            tallies.append([])
+            continue
+        within = slice(None) if inside[:, r].all() else inside[:, r]
+        is_common = region.summary is common and of_all is not None
+        t = of_all[within] if is_common else region.summary(x[within])
+        w = None if weight is None else weight[within]
+        cuts = _growing(len(t)) if is_first and r == 0 else [slice(0, len(t))]
+        tallies.append(
+            [
+                df.tally(
+                    region.grid,
+                    t[cut],
+                    None if w is None else w[cut],
+                    threshold=region.threshold,
+                )
+                for cut in cuts
+            ]
+        )
+    return tallies
+
+
+def _learned(learner: Learner, generated: Events, true: Events, columns: Any) -> Summary:
+    """The summary of all columns that looks at those which the learner saw."""
+    summary = learner(generated.x[:, columns], true.x[:, columns], generated.weight, true.weight)
+    return lambda x: summary(x[:, columns])
+
+
+def _fractions_of(regions: rg.Regions, events: Events) -> np.ndarray:
+    sums = rg.count(regions, events.x, events.weight)
+    return rg.fractions(sums, regions.labels).integral
+
+
+def _region(summary: Summary, threshold: float, tested: Events) -> RegionSummary:
+    t = summary(tested.x)
+    grid = np.unique(t) if len(t) else np.zeros(1)
+    tally = df.tally(grid, t, tested.weight, threshold=threshold)
+    return RegionSummary(summary, threshold, grid, tally)
+
+
+def _nothing() -> RegionSummary:
+    """Too few events teach."""
+    return RegionSummary(None, 0.0, np.zeros(1), df.tally(np.zeros(1), np.zeros(0)))
+
+
+def _growing(n: int) -> list[slice]:
+    """A chunk in pieces whose ends grow by 10^(1/4) from 100 events."""
+    sizes = (100 * 10 ** (np.arange(60) / 4)).astype(int)
+    ends = [end for end in sizes if end < n]
+    return [slice(a, b) for a, b in zip([0, *ends], [*ends, n], strict=True)]
+
+
+def _joined(parts: Sequence[Events], columns: int) -> Events:
+    if not parts:
+        return Events(np.zeros((0, columns)))
+    weights = [part.weight for part in parts if part.weight is not None]
+    x = np.concatenate([part.x for part in parts])
+    return Events(x, np.concatenate(weights) if weights else None)

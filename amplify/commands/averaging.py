@@ -1,0 +1,182 @@
+"""`amplify averaging`: generated events of several trained networks, from files or trained here, to a
+verdict per region.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amplify.commands.arguments import Count, Json, check_seed
+from amplify.errors import InputError
+
+if TYPE_CHECKING:
+    from amplify.analysis.averaging import AveragingQuestion
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How many true events generated samples are worth, from the spread between members: several
+    trainings of one generator.
+
+    Members are files, one per network trained on a bootstrap sample of the training events, or
+    --generator trains them here.
+
+    In a shell:
+        amplify averaging --members gen_*.npy --n-train 10000 --holdout test.npy
+        amplify averaging --members run0.root:Events run1.root:Events --n-train 10000
+            --columns MET_pt "ht=log(HT)" --weight-column genWeight
+        amplify averaging --members m0.parquet m1.parquet --n-train 10000 --regions cuts.yaml
+            --json - | jq .estimates
+        amplify averaging --generator my_package.flow:fit --train train.npy --members 8 --out run
+
+    cuts.yaml holds a region a line: "tail: pt > 400 and abs(eta) < 2.5".
+    """
+
+    members: tuple[str, ...] = ()
+    """One source of generated events per member: .npy, .npz, .h5, .parquet or .root;
+    FILE:path/inside picks a data set or tree; a quoted glob is one sample. With --generator: how
+    many to train, default 8."""
+    n_train: Count | None = None
+    """Training events of one member; with --generator they are counted."""
+    generator: str | None = None
+    """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework;
+    trained in a process of its own for each member."""
+    train: tuple[str, ...] | None = None
+    """With --generator: the training events; each member learns from a bootstrap sample of them."""
+    n_gen: Count | None = None
+    """With --generator: events per member; default 100000, or ten times the training events if
+    that is more."""
+    timeout: float | None = None
+    """With --generator: seconds after which the training of a member is given up."""
+    workers: int = 1
+    """With --generator: members trained at the same time."""
+    columns: tuple[str, ...] | None = None
+    """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names
+    are x0, x1, ... Default all."""
+    regions: Path | None = None
+    """YAML or JSON file of regions, - for standard input. Default: ten equiprobable bins of each
+    column and its tails."""
+    bins: int | None = None
+    """This many equiprobable bins of each column instead."""
+    map: tuple[str, str] | None = None
+    """Two columns for the map of G; default the first two."""
+    holdout: tuple[str, ...] | None = None
+    """True events that were not used in training: shows biases that all members share."""
+    weight_column: str | None = None
+    """Column, or expression, with event weights; negative ones are honoured."""
+    drop_nonfinite: bool = False
+    """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
+    level: float = 0.68
+    """Confidence level of the intervals."""
+    seed: int = 0
+    """Of the bootstrap and the trainings; with files nothing is random."""
+    dry_run: bool = False
+    """Only say what would be read and how long it may take."""
+    out: Path | None = None
+    """Directory for results.json, report.html and the tables; default amplify-runs/averaging-<time>.
+    With --generator, the same directory continues a run."""
+    json_to: Json = None
+    """- prints results.json on standard output too; a file name writes it there."""
+
+    def run(self, command: str) -> None:
+        """Runs the command; `command` is how it was called."""
+        from amplify.analysis.averaging import answer
+        from amplify.commands.output import out_directory, publish
+        from amplify.progress import progress_bar
+
+        check_seed(self.seed)
+        directory = out_directory("averaging", self.out, self.json_to)
+        if self.generator is not None:
+            self._run_training(directory, command)
+            return
+        self._check_files()
+        if self.dry_run:
+            self._announce()
+            return
+        result = answer(self._question(), self.members, self.holdout, progress=progress_bar)
+        publish(result.with_command(command), directory, self.json_to)
+
+    def _run_training(self, directory: Path, command: str) -> None:
+        """Trains the members first."""
+        from dataclasses import replace
+
+        from amplify.analysis.averaging import answer
+        from amplify.commands.output import publish
+        from amplify.commands.training import Training, check_before_training, train
+        from amplify.progress import progress_bar
+
+        training = Training(
+            generator=str(self.generator),
+            train=self.train,
+            members=self.members,
+            n_train=self.n_train,
+            n_gen=self.n_gen,
+            timeout=self.timeout,
+            workers=self.workers,
+            seed=self.seed,
+            weight_column=self.weight_column,
+            columns=self.columns,
+            drop_nonfinite=self.drop_nonfinite,
+        )
+        question = self._question()
+        check_before_training(question, self.holdout, self.train)
+        trained = train(directory, training, self.json_to, dry_run=self.dry_run)
+        if trained is None:
+            return
+        # expressions of the training file are columns of the members
+        of_members = replace(
+            question, n_train=trained.n_train, columns=None, weight_column=trained.weight_column
+        )
+        result = answer(
+            of_members,
+            trained.members,
+            self.holdout,
+            failed=trained.failed,
+            notes=trained.notes,
+            progress=progress_bar,
+        )
+        publish(result.with_command(command), directory, self.json_to)
+
+    def _question(self) -> "AveragingQuestion":
+        from amplify.analysis.averaging import AveragingQuestion
+
+        return AveragingQuestion(
+            n_train=self.n_train or 0,
+            columns=self.columns,
+            regions=self.regions,
+            bins=self.bins,
+            map=self.map,
+            weight_column=self.weight_column,
+            holdout_columns=self.columns,
+            holdout_weight=self.weight_column,
+            drop_nonfinite=self.drop_nonfinite,
+            level=self.level,
+            seed=self.seed,
+        )
+
+    def _announce(self) -> None:
+        from contextlib import ExitStack
+
+        from amplify.analysis.averaging import prepare
+        from amplify.commands import dry_run
+        from amplify.regions import count
+
+        with ExitStack() as opened:
+            prepared = prepare(self._question(), self.members, self.holdout, opened, dry_run=True)
+            regions, estimated = prepared.layout.regions, prepared.layout.estimated
+            dry_run.announce(
+                prepared.selections,
+                lambda x, w: count(regions, x, w),
+                len(estimated),
+                self.json_to,
+            )
+
+    def _check_files(self) -> None:
+        if self.n_train is None:
+            expected = "the number of training events of one member"
+            fix = "give it; only --generator can count them"
+            raise InputError("--n-train", expected, "nothing", fix)
+        if self.train or self.n_gen or self.timeout:
+            what = "--train, --n-gen and --timeout"
+            fix = "drop them, or name a --generator"
+            raise InputError(what, "to go with --generator", "members from files", fix)

@@ -1,0 +1,186 @@
+"""`amplify averaging --generator`: trains a user's generator on bootstrap samples, each member in a
+process of its own, into OUT/members.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amplify.analysis.averaging import AveragingQuestion, check_level
+from amplify.commands.dry_run import tell
+from amplify.commands.output import say
+from amplify.errors import InputError, NeedsMembersError
+from amplify.external.supervise import train_members
+from amplify.progress import progress_bar
+from amplify.regions.cuts import read_cuts
+from amplify.tables import files
+from amplify.tables.overlap import overlap
+from amplify.types import Events
+
+_MEMBERS = 8
+_N_GEN = 100_000  # events per member, or ten times the training events if that is more
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the user asked; see `amplify averaging --help`."""
+
+    generator: str
+    train: Sequence[str] | None
+    members: Sequence[str]
+    n_train: int | None
+    n_gen: int | None
+    timeout: float | None
+    workers: int
+    seed: int
+    weight_column: str | None
+    columns: Sequence[str] | None
+    drop_nonfinite: bool
+
+
+class Trained(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        members: files of generated events, one per member.
+        n_train: training events of each.
+        failed: members that failed, and why.
+        weight_column: of the files.
+        notes: warnings.
+    """
+
+    members: tuple[str, ...]
+    n_train: int
+    failed: list[dict[str, Any]]
+    weight_column: str | None
+    notes: list[str]
+
+
+def check_before_training(
+    question: AveragingQuestion, holdout: Sequence[str] | None, train: Sequence[str] | None
+) -> None:
+    """Finds out before a training what would fail after it, or prove nothing: hours of training
+    should not end in a file of regions that is not there, nor in a holdout of training events.
+    """
+    check_level(question.level)
+    if isinstance(question.regions, Path) and str(question.regions) != "-":
+        read_cuts(question.regions)
+    if holdout is None or "-" in holdout:
+        return
+    table = files.open_sample(holdout)
+    held_out = files.select(table, question.holdout_columns, drop_nonfinite=True)
+    if train is not None and "-" not in train:
+        training = files.open_sample(train)
+        columns = question.holdout_columns or held_out.names
+        same = overlap(held_out, files.select(training, columns, drop_nonfinite=True))
+        training.close()
+        if same:
+            got = f"{same} events of {table.source} in {training.source}"
+            fix = "give true events that were kept aside"
+            raise InputError("--holdout", "events that are not trained on", got, fix)
+    table.close()
+
+
+def train(
+    directory: Path, request: Training, json_to: str | None, *, dry_run: bool
+) -> Trained | None:
+    """Trains what is not trained yet; None for a dry run, which only tells what would be done."""
+    if request.train is None:
+        raise InputError("--train", "the training events", "nothing", "name their file")
+    if request.n_train is not None:
+        fix = "drop it: the events of --train are counted"
+        raise InputError("--n-train", "nothing beside --generator", str(request.n_train), fix)
+    members = _number(request.members)
+    table = files.open_sample(request.train)
+    try:
+        selection = files.counted(
+            files.select(
+                table,
+                request.columns,
+                request.weight_column,
+                drop_nonfinite=request.drop_nonfinite,
+            )
+        )
+        if selection.n < 2:
+            raise InputError(table.source, "training events", str(selection.n), "give more")
+        n_gen = request.n_gen or max(_N_GEN, 10 * selection.n)
+        if dry_run:
+            _announce(directory, request, selection, members, n_gen, json_to)
+            return None
+        events, x = _loaded(selection)
+    finally:
+        table.close()
+    where = directory / "members"
+    if sys.stderr.isatty():
+        what = f"training {members} members of {request.generator} on {len(x)} events into {where}"
+        say(f"{what}; --out {directory} continues an interrupted run")
+    with progress_bar("training", total=members) as bar:
+        done = train_members(
+            where,
+            request.generator,
+            x,
+            events.weight,
+            members=members,
+            n_gen=n_gen,
+            seed=request.seed,
+            columns=selection.names,
+            timeout=request.timeout,
+            workers=request.workers,
+            progress=bar.count,
+        )
+    for failure in done.failed:
+        say(f"warning: member {failure['member']} failed: {failure['reason']}")
+    notes = []
+    if selection.dropped:
+        what = f"{selection.dropped} training events have values that are not finite"
+        notes.append(f"{what} and were left out (--drop-nonfinite)")
+    return Trained(tuple(map(str, done.files)), len(x), done.failed, done.weight_column, notes)
+
+
+def _loaded(selection: files.Selection) -> tuple[Events, np.ndarray]:
+    """The training events, and their x in single precision where the file has no more."""
+    events = files.load(selection)
+    needed = {name for column in selection.columns for name in column.needs}
+    single = all(selection.table.dtype(name) == "float32" for name in needed)
+    return events, events.x.astype("float32") if single else events.x
+
+
+def _announce(
+    directory: Path,
+    request: Training,
+    selection: files.Selection,
+    members: int,
+    n_gen: int,
+    json_to: str | None,
+) -> None:
+    names = ", ".join(selection.names)
+    say(f"{selection.table.source}: {selection.n:,} training events, columns {names}")
+    what = f"{request.generator}: {members} trainings on bootstrap samples"
+    say(f"{what}, {n_gen:,} events each, into {directory / 'members'};")
+    say("the first will tell how long one takes. Nothing was trained or written.")
+    plan = {
+        "dry_run": True,
+        "generator": request.generator,
+        "members": members,
+        "n_train": selection.n,
+        "n_gen": n_gen,
+    }
+    tell(plan, json_to)
+
+
+def _number(members: Sequence[str]) -> int:
+    """How many to train."""
+    if not members:
+        return _MEMBERS
+    if len(members) > 1 or not members[0].isdigit():
+        got = " ".join(members[:3])
+        fix = "drop the files, or drop --generator"
+        raise InputError("--members", "one number beside --generator", got, fix)
+    if int(members[0]) < 2:
+        expected, fix = "at least 2, better 8 or more", "there is no spread in one"
+        raise NeedsMembersError("--members", expected, members[0], fix)
+    return int(members[0])

@@ -1,0 +1,47 @@
+"""What results.json says of an input: which files, with their digests, and what was read of
+them.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from amplify.tables.parallel import in_order
+from amplify.tables.selection import Selection
+from amplify.tables.table import Table
+
+
+def describe(selection: Selection) -> dict[str, Any]:
+    """Path, SHA-256, events, columns and whether there are weights; of several files, the digest of
+    their digests, and the files.
+    """
+    sample = {
+        "events": selection.n,
+        "columns": selection.names,
+        "weighted": selection.weight is not None,
+    }
+    if selection.drop:
+        sample["dropped"] = selection.dropped
+    return _source(selection.table) | sample
+
+
+def _source(table: Table) -> dict[str, Any]:
+    if table.digest is not None:
+        return {"path": table.source, "sha256": table.digest()}
+    digests = list(in_order(_digest, [(part.path,) for part in table.parts]))
+    if len(digests) == 1:
+        return {"path": table.source, "sha256": digests[0]}
+    files = [
+        {"path": part.source, "sha256": digest, "events": part.n}
+        for part, digest in zip(table.parts, digests, strict=True)
+    ]
+    digest_of_digests = hashlib.sha256("".join(digests).encode()).hexdigest()
+    return {"path": table.source, "sha256": digest_of_digests, "files": files}
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

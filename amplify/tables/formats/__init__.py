@@ -1,0 +1,32 @@
+"""Formats of files, one module each. A reader takes (source, path, path inside the file) and gives
+a `Table`; a new format is a module and a line in `READERS`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from amplify.tables.formats.hdf5 import hdf5
+from amplify.tables.formats.npy import npy
+from amplify.tables.formats.npz import npz
+from amplify.tables.formats.parquet import parquet
+from amplify.tables.formats.root import root
+from amplify.tables.table import Table
+
+Reader = Callable[[str, Path, str], Table]
+
+READERS: dict[str, Reader] = {
+    ".npy": npy,
+    ".npz": npz,
+    ".h5": hdf5,
+    ".hdf5": hdf5,
+    ".parquet": parquet,
+    ".root": root,
+}
+# the first bytes of a file, for standard input, which has no suffix
+MAGIC = {
+    b"\x93NUMPY": ".npy",
+    b"PK\x03\x04": ".npz",
+    b"\x89HDF": ".h5",
+    b"PAR1": ".parquet",
+    b"root": ".root",
+}

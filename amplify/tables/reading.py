@@ -1,0 +1,144 @@
+"""The events of a selection, read in chunks and checked.
+
+Chunks have a fixed size, counted through all files: the same sums are added in the same order
+however a sample is split over files.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from amplify.errors import InputError
+from amplify.tables.selection import Selection
+from amplify.tables.table import locate
+from amplify.types import Events
+
+CHUNK = 1 << 18  # rows read at once
+
+
+def chunks(
+    selection: Selection, size: int | None = None, *, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Blocks of events [rows, column] and their weights [rows] or None, of the rows from start to
+    stop; columns are contiguous.
+
+    Values are float32 where all columns are, else float64; weights are float64.
+
+    Raises:
+        InputError: values that are not finite: how many, the first with its file, row and column.
+    """
+    stop = selection.table.n if stop is None else stop
+    size = CHUNK if size is None else size
+    for first in range(start, stop, size):
+        block, weight = _read(selection, first, min(first + size, stop))
+        finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
+        if not finite and not selection.drop:
+            raise _nonfinite(selection)
+        if not finite:
+            good = _finite_rows(block, weight)
+            block, weight = block[good], None if weight is None else weight[good]
+        yield block, weight
+
+
+def counted(selection: Selection) -> Selection:
+    """Counts the rows that are dropped, by reading the sample once; a selection that drops nothing
+    is what it was.
+
+    Raises:
+        InputError: no row is left.
+    """
+    if not selection.drop:
+        return selection
+    dropped = selection.table.n - sum(len(block) for block, _ in chunks(selection))
+    if dropped == selection.table.n:
+        raise InputError(
+            selection.table.source,
+            "events with finite values",
+            "none",
+            "repair the columns or leave them out with --columns",
+        )
+    return selection._replace(dropped=dropped)
+
+
+def load(selection: Selection, *, start: int = 0, stop: int | None = None) -> Events:
+    """The events of the rows from start to stop, or all, in memory; float64."""
+    blocks = list(chunks(selection, start=start, stop=stop))
+    if not blocks:
+        return Events(np.zeros((0, len(selection.columns))))
+    weights = [weight for _, weight in blocks if weight is not None]
+    return Events(
+        np.concatenate([x for x, _ in blocks]).astype(np.float64),
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def spread(selection: Selection, limit: int, blocks: int = 64) -> Events:
+    """At most `limit` events in blocks that are evenly spread over the sample, in memory: enough
+    for the edges of bins, and soon read.
+    """
+    n = selection.table.n
+    if n <= limit:
+        return load(selection)
+    starts = [k * n // blocks for k in range(blocks)]
+    pieces = [load(selection, start=start, stop=start + limit // blocks) for start in starts]
+    weights = [piece.weight for piece in pieces if piece.weight is not None]
+    return Events(
+        np.concatenate([piece.x for piece in pieces]),
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Values [row, column] and weights [row] of the rows from start to stop, unchecked."""
+    table, columns, weight = selection.table, selection.columns, selection.weight
+    wanted = columns if weight is None else (*columns, weight)
+    needs = list(dict.fromkeys(name for expression in wanted for name in expression.needs))
+    values = dict(zip(needs, table.read(start, stop, needs), strict=True))
+    single = all(column.plain and table.dtype(column.needs[0]) == np.float32 for column in columns)
+    block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
+    for row, column in zip(block, columns, strict=True):
+        row[:] = column.value(values)
+        if column.label in selection.rounded:
+            row[:] = row.astype(np.float32)
+    if weight is None:
+        return block.T, None
+    weights = np.broadcast_to(weight.value(values), stop - start)
+    return block.T, np.array(weights, np.float64)
+
+
+def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    good = np.asarray(np.isfinite(block).all(axis=1))
+    return good if weight is None else np.logical_and(good, np.isfinite(weight))
+
+
+def _nonfinite(selection: Selection) -> InputError:
+    """Counts what is not finite in the whole sample, and finds the first."""
+    table, events, place = selection.table, 0, ""
+    for start in range(0, table.n, CHUNK):
+        block, weight = _read(selection, start, min(start + CHUNK, table.n))
+        good = _finite_rows(block, weight)
+        events += int((~good).sum())
+        if not place and not good.all():
+            row = int(np.argmin(good))
+            place = _place(
+                selection, start + row, block[row], None if weight is None else weight[row]
+            )
+    more = f", and {events - 1} more such events" if events > 1 else ""
+    return InputError(
+        table.source,
+        "finite numbers",
+        place + more,
+        "repair the column, or leave such events out with --drop-nonfinite",
+    )
+
+
+def _place(selection: Selection, row: int, values: np.ndarray, weight: np.floating | None) -> str:
+    """Which value of a row is not finite, and where that row is."""
+    labels, table = selection.names, selection.table
+    row_values = list(values)
+    if selection.weight is not None:
+        labels, row_values = [*labels, selection.weight.label], [*row_values, weight]
+    column = int(np.argmin(np.isfinite(row_values)))
+    source, row_in_file = locate(table, row)
+    of_file = f" of {source}" if len(table.parts) > 1 else ""
+    return f"{row_values[column]} in row {row_in_file}, column {labels[column]}{of_file}"

@@ -1,0 +1,119 @@
+"""What training leaves: a generator with its params, ready to sample and to give its log density."""
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from amplify.errors import InputError
+from amplify.namespace import in_blocks
+from amplify.sampling import sample_members
+from amplify.types import Generator, Params, Samples, Trainable
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["params", "losses"], meta_fields=["generator"]
+)
+@dataclass(frozen=True)
+class Fitted:
+    """One trained generator; a pytree of its params and losses.
+
+    Attributes:
+        params: pytree of arrays, what `generator.sample` and `generator.log_prob` take.
+        losses: of every minibatch.
+        generator: what was trained.
+    """
+
+    params: Params
+    losses: Float[Array, " step"]
+    generator: Generator
+
+    def sample(self, key: PRNGKeyArray, n: int, *, sobol: bool = False) -> Float[np.ndarray, "n dim"]:
+        """Generates n events, on the host; see `amplify.sample_members`."""
+        params = jax.tree.map(lambda leaf: leaf[None], self.params)
+        return np.asarray(sample_members(key, self.generator, params, n, sobol=sobol).x[0])
+
+    def log_prob(self, x: Float[Any, "n dim"]) -> Float[Any, " n"]:
+        """Log density of the events, by JAX where they are JAX's, else on the host in blocks."""
+        return _log_prob(self.generator, self.params, x)
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "losses", "diverged_at"],
+    meta_fields=["generator"],
+)
+@dataclass(frozen=True)
+class Ensemble:
+    """Trained members of one generator; a pytree. `ensemble[m]` is one of them, `len` counts them.
+
+    Attributes:
+        params: pytree with a leading axis [member].
+        losses: of every minibatch; nan from the step at which a member diverged.
+        diverged_at: that step, or -1. The params of such a member are its last finite ones.
+        generator: what was trained.
+    """
+
+    params: Params
+    losses: Float[Array, "member step"]
+    diverged_at: Int[Array, " member"]
+    generator: Generator | Trainable
+
+    def __len__(self) -> int:
+        return self.losses.shape[0]
+
+    def __getitem__(self, member: int) -> Fitted:
+        params = jax.tree.map(lambda leaf: leaf[member], self.params)
+        return Fitted(params, self.losses[member], _generates(self.generator))
+
+    def survivors(self) -> "Ensemble":
+        """The members that did not diverge."""
+        good = np.flatnonzero(np.asarray(self.diverged_at) < 0)
+        return jax.tree.map(lambda leaf: leaf[good], self)
+
+    def sample(self, key: PRNGKeyArray, n: int, *, sobol: bool = False) -> Samples:
+        """Generates n events with every member; see `amplify.sample_members`."""
+        return sample_members(key, _generates(self.generator), self.params, n, sobol=sobol)
+
+    def log_prob(self, x: Float[Any, "n dim"]) -> Float[Any, "member n"]:
+        """Log density of the events under every member."""
+        members = [self[m].log_prob(x) for m in range(len(self))]
+        return jnp.stack(members) if isinstance(x, jax.Array) else np.stack(members)
+
+
+def sample(
+    key: PRNGKeyArray, trained: Fitted | Ensemble, n: int, *, sobol: bool = False
+) -> Float[np.ndarray, "n dim"] | Samples:
+    """Generates n events: an array [n, dim] of one generator, `Samples` of an ensemble.
+
+    Args:
+        key: the same key gives the same events.
+        trained: by `fit` or `fit_ensemble`.
+        n: events, of each member.
+        sobol: scrambled Sobol latents instead of Monte Carlo; see `amplify.sample_members`.
+    """
+    return trained.sample(key, n, sobol=sobol)
+
+
+def _generates(generator: Generator | Trainable) -> Generator:
+    if not isinstance(generator, Generator):
+        fix = "train a Generator"
+        raise InputError("trained network", "one that generates", "a classifier", fix)
+    return generator
+
+
+def _log_prob(generator: Generator, params: Params, x: Any) -> Any:
+    if generator.log_prob is None:
+        fix = "use a generator that knows it, such as a flow"
+        raise InputError("log_prob", "a generator with a log density", "one without", fix)
+    density = partial(_compiled(generator.log_prob), params)
+    return density(x) if isinstance(x, jax.Array) else in_blocks(density)(x)
+
+
+@lru_cache(maxsize=32)
+def _compiled(log_prob: Any) -> Any:
+    return jax.jit(log_prob)
