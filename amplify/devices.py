@@ -5,6 +5,15 @@ several GPUs.
 import os
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may run on: fewer than the machine's where a batch system gave it
+    a part.
+    """
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def use_all_cores() -> None:
     """Makes JAX show every CPU core as a device; call it before JAX computes anything. Harmless
     where GPUs or TPUs are found.
@@ -12,11 +21,6 @@ def use_all_cores() -> None:
     import jax
 
     try:
-        jax.config.update(
-            "jax_num_cpu_devices",
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
-        )
+        jax.config.update("jax_num_cpu_devices", usable_cores())
     except RuntimeError:
         return  # the devices exist already: then they stay as they are

@@ -14,11 +14,11 @@ import h5py
 import numpy as np
 
 from amplify.results.records import environment, write_json
-from amplify.ttbar import jets, kinematics, simulation
+from amplify.ttbar import jets, kinematics, pythia, simulation
 from amplify.ttbar.event_files import open_events
 from experiments import study
 
-# ttbar.md section 1; the tails are given without saying of how many events
+# docs/top_pairs, Events; the tails are given without saying of how many events
 REFERENCE = {
     "acceptance": 0.407,
     "no_extra_jet": 0.186,
@@ -130,12 +130,13 @@ def _time(settings: jets.JetSettings, n: int) -> dict[str, float]:
         "decays": (),
     }
     cumulative = [0.0, *(_pythia(settings, off, n) for off in levels.values())]
-    pythia = {
+    of_pythia = {
         f"pythia_{name}": step
         for name, step in zip(levels, np.diff(cumulative).tolist(), strict=True)
     }
-    milliseconds = {"total": total, **pythia, "jets_and_tags": clustering, "assignment": selection}
-    steps = {name: 1e3 * seconds / n for name, seconds in milliseconds.items()}
+    of_selection = {"jets_and_tags": clustering, "assignment": selection}
+    seconds = {"total": total, **of_pythia, **of_selection}
+    steps = {name: 1e3 * value / n for name, value in seconds.items()}
     return steps | {
         "start_of_pythia_and_arrays": steps["total"]
         - sum(steps[name] for name in steps if name != "total")
@@ -143,10 +144,9 @@ def _time(settings: jets.JetSettings, n: int) -> dict[str, float]:
 
 
 def _pythia(settings: jets.JetSettings, off: tuple[str, ...], n: int) -> float:
-    pythia = simulation.started(
-        (*jets.pythia_settings(settings), *off), simulation.chunk_seed(settings.seed, 0)
-    )
-    return _timed(lambda: [pythia.next() for _ in range(n)])[1]
+    lines = (*jets.pythia_settings(settings), *off)
+    generator = pythia.started(lines, pythia.chunk_seed(settings.seed, 0))
+    return _timed(lambda: [generator.next() for _ in range(n)])[1]
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

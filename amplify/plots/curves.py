@@ -49,8 +49,7 @@ def sigma_curves(result: Source, ax: Axes | None = None, *, legend: bool = True)
     >>> sigma_curves({"estimates": [region]}).get_ylabel()
     'relative uncertainty of the integral'
     """
-    records = [r for r in results_of(result)["estimates"] if _has_plateau(r)]
-    chosen = _spread(sorted(records, key=lambda r: r["n_equiv"]), _REGIONS)
+    chosen = with_plateau(results_of(result)["estimates"])
     with axes_or_new(ax, (WIDTH, 4.6)) as axes:
         if not chosen:
             words = "no region with a resolved model uncertainty"
@@ -172,16 +171,17 @@ def efficiency(
     return axes
 
 
-def _has_plateau(record: Mapping[str, Any]) -> bool:
-    seen = record["status"] in ("resolved", "biased")
-    return record["method"] == "averaging" and seen and bool(record["n_equiv"])
-
-
-def _spread(records: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """At most `most` records, evenly spread over the list."""
-    if len(records) <= most:
-        return records
-    return [records[round(i * (len(records) - 1) / (most - 1))] for i in range(most)]
+def with_plateau(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most four averaging records whose plateau is seen, evenly spread over their n_equiv."""
+    seen = [
+        r
+        for r in records
+        if r["method"] == "averaging" and r["status"] in ("resolved", "biased") and r["n_equiv"]
+    ]
+    seen.sort(key=lambda r: r["n_equiv"])
+    if len(seen) <= _REGIONS:
+        return seen
+    return [seen[round(i * (len(seen) - 1) / (_REGIONS - 1))] for i in range(_REGIONS)]
 
 
 def _sigma_curve(

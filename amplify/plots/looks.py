@@ -79,6 +79,9 @@ def style(size: float = 10) -> Iterator[None]:
     settings: Rc = chosen | _VECTORS | {"font.size": size}
     with mpl.rc_context(settings):
         yield
+        interactive = mpl.is_interactive()
+    # a notebook's first figure loads its backend, which switches this on
+    mpl.interactive(interactive)
 
 
 @contextmanager

@@ -211,11 +211,20 @@ def _ratio(axes: Axes, v: dict[str, np.ndarray]) -> None:
         looks: dict[str, Any] = {"color": ACCENT, "ms": 6, "transform": axes.get_xaxis_transform()}
         axes.plot(middle[outside], np.full(outside.sum(), height), marker, **looks)
     axes.set_ylim(1 - reach, 1 + reach)
-    places = MaxNLocator(4, steps=_ROUND).tick_values(1 - reach, 1 + reach)
-    # a number at the upper border would meet the zero of the densities
-    axes.set_yticks([float(at) for at in places if abs(at - 1) < 0.8 * reach])
+    away = _round_part(0.7 * reach)  # higher up a number meets the zero of the densities
+    axes.set_yticks([1 - away, 1, 1 + away])
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("gen. / true")
+
+
+def _round_part(value: float) -> float:
+    """The largest round number, in one digit, that is not above this one of .02 to 1.
+
+    >>> _round_part(0.49), _round_part(0.035)
+    (0.4, 0.02)
+    """
+    step = max(step for step in (0.02, 0.05, 0.1, 0.2, 0.5) if step <= value)
+    return round(step * (value // step), 2)
 
 
 def _bars(

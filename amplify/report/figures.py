@@ -17,7 +17,7 @@ from matplotlib.markers import TICKDOWN, TICKLEFT, TICKRIGHT, TICKUP
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import NullLocator
 
-from amplify.plots.curves import resolution, sigma_curves
+from amplify.plots.curves import resolution, sigma_curves, with_plateau
 from amplify.plots.looks import WIDTH, inches
 from amplify.plots.maps import amplification_map, ratio_map
 from amplify.plots.marginals import panel_axes, panels, panels_height, panels_legend
@@ -48,10 +48,11 @@ def page_figures(results: dict[str, Any]) -> Figures:
         if records
     }
     if "averaging" in figures:
-        figures["sigma"] = _alone(sigma_curves(results, _axes(4.6, legend=2)))
+        lines = 1 if len(with_plateau(results["estimates"])) <= 2 else 2
+        figures["sigma"] = _alone(sigma_curves(results, _axes(4.6, legend=lines)))
     if results.get("map"):
-        rows = len(results["map"]["edges"][1]) - 1
-        axes = _axes(1.9 + 0.5 * rows, right=_BAR)
+        cells = len(results["map"]["edges"][1]) - 1
+        axes = _axes(1.9 + 0.5 * cells, right=_BAR)
         figures["cells"] = _alone(amplification_map(results, axes))
     if results.get("resolution"):
         lines = 1 if len(results["resolution"]) <= 3 else 2

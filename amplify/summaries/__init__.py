@@ -7,7 +7,7 @@ the events that are tested, nor the training events of the generator. Your own n
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float

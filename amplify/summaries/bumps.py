@@ -2,8 +2,8 @@
 many or a missing resonance.
 
 Polynomials spread a local difference over all of space and lose most of it at the threshold r = 1
-(method.md section 3: efficiency .67 at most for a blob). A model with one bump is constant
-elsewhere. Each bump more has to pay for having been chosen among many.
+(docs/method, Differential amplification: efficiency .67 at most for a blob). A model with one bump is
+constant elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
 from typing import Any
@@ -38,10 +38,8 @@ def bumps(
     """
 
     def family(teaching: Teaching) -> Models:
-        gen, share = (
-            teaching.gen[:most_gen],
-            teaching.share_gen[:most_gen] / teaching.share_gen[:most_gen].sum(),
-        )
+        gen = teaching.gen[:most_gen]
+        share = teaching.share_gen[:most_gen] / teaching.share_gen[:most_gen].sum()
         centre, width = gen.mean(axis=0), gen.std(axis=0)
         width = np.where(width > 0, width, 1.0) * np.sqrt(gen.shape[1] / 2)
 
@@ -64,9 +62,10 @@ def bumps(
             steps, left = [], d
             for _ in range(most):
                 chosen = [*chosen, int(np.argmax(left**2 / size))]
-                part = phi_gen[:, chosen]
-                weighted = part * share[:, None]
-                a = np.linalg.solve(weighted.T @ part + _RIDGE * np.eye(len(chosen)), d[chosen])
+                phi = phi_gen[:, chosen]
+                weighted = phi * share[:, None]
+                curvature = weighted.T @ phi + _RIDGE * np.eye(len(chosen))
+                a = np.linalg.solve(curvature, d[chosen])
                 steps.append((chosen, a))
                 left = d - (weighted @ a).astype(np.float32) @ phi_gen
             return steps
@@ -75,9 +74,8 @@ def bumps(
         loss = np.zeros(most)
         for k in range(FOLDS):
             for step, (chosen, a) in enumerate(greedy(kept[k])):
-                loss[step] += (
-                    0.5 * share @ (phi_gen[:, chosen] @ a) ** 2 - held[k, chosen] @ a
-                ) / FOLDS
+                square = share @ (phi_gen[:, chosen] @ a) ** 2
+                loss[step] += (0.5 * square - held[k, chosen] @ a) / FOLDS
         steps = greedy(teaching.share_true.astype(np.float32) @ phi_true)
         used = steps[-1][0]
         coefficients = np.zeros((most, most))
@@ -88,19 +86,14 @@ def bumps(
 
         def features(x: np.ndarray) -> np.ndarray:
             z = scaled(x)
-            return (
-                np.concatenate(
-                    [_bump(z, sites[[i]], (widths[w],)) for i, w in zip(where, which, strict=True)],
-                    axis=1,
-                )
-                - mean[used]
-            )
+            chosen = zip(where, which, strict=True)
+            columns = [_bump(z, sites[[i]], (widths[w],)) for i, w in chosen]
+            return np.concatenate(columns, axis=1) - mean[used]
 
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
-            return (
-                streamed(_bumps, x, centre, width, sites[where], np.asarray(widths)[which], a)
-                - mean[used] @ a
-            )
+            chosen_widths = np.asarray(widths)[which]
+            total = streamed(_bumps, x, centre, width, sites[where], chosen_widths, a)
+            return total - mean[used] @ a
 
         return Models(features, coefficients, loss, penalty * np.arange(1, most + 1), value)
 
@@ -111,11 +104,11 @@ def bumps(
 def _bumps(x: Any, centre: Any, width: Any, sites: Any, widths: Any, a: Any) -> Any:
     """Sum of a_k times bumps around sites [k, dim] of the columns x [dim, n]."""
     z = ((x - centre[:, None]) / width[:, None]).astype(jnp.float32)
-    parts = []
+    heights = []
     for k in range(len(sites)):
         apart = sum((z[i] - sites[k, i]) ** 2 for i in range(len(z)))
-        parts.append(a[k] * jnp.exp(apart / (-2 * widths[k] ** 2).astype(jnp.float32)))
-    return sum(parts)
+        heights.append(a[k] * jnp.exp(apart / (-2 * widths[k] ** 2).astype(jnp.float32)))
+    return sum(heights)
 
 
 def _bump(z: np.ndarray, sites: np.ndarray, widths: tuple[float, ...]) -> np.ndarray:

@@ -1,5 +1,5 @@
 """A learned likelihood ratio in closed form, averaged over models instead of chosen: the default
-learner (method.md section 3).
+learner (docs/method, Differential amplification).
 
 With features phi of zero mean under the generator, r(x) = p_true / p_gen = 1 + a phi(x) minimises
 E_gen[(r - r_true)^2] at (H + lambda) a = d, where H is the covariance of phi under the generator
@@ -76,7 +76,8 @@ def least_squares_ratio(
         weight_gen: np.ndarray | None = None,
         weight_true: np.ndarray | None = None,
     ) -> Summary:
-        x_gen, weight_gen = x_gen[:most_gen], None if weight_gen is None else weight_gen[:most_gen]
+        x_gen = x_gen[:most_gen]
+        weight_gen = None if weight_gen is None else weight_gen[:most_gen]
         teaching = Teaching(
             inputs(x_gen, log_prob),
             inputs(x_true, log_prob),
@@ -88,39 +89,37 @@ def least_squares_ratio(
         best = min(offer.loss.min() for offer in offers)
         weights = [np.exp(-temper * n * (offer.loss - best) - offer.penalty) for offer in offers]
         total = sum(w.sum() for w in weights)
-        averaged = [
-            (offer, w @ offer.coefficients / total)
-            for offer, w in zip(offers, weights, strict=True)
-        ]
+        averages = [w @ o.coefficients / total for o, w in zip(offers, weights, strict=True)]
 
         def summary(x: np.ndarray) -> np.ndarray:
-            seen = inputs(x, log_prob)
-            return -sum(
-                (
-                    offer.features(seen) @ a if offer.value is None else offer.value(seen, a)
-                    for offer, a in averaged
-                ),
-                np.zeros(len(seen)),
-            )
+            looked_at = inputs(x, log_prob)
+            t = np.zeros(len(looked_at))
+            for offer, a in zip(offers, averages, strict=True):
+                t -= _value(offer, looked_at, a)
+            return t
 
         return summary
 
     return learn
 
 
+def _value(offer: Models, x: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """The part of r - 1 that comes from one family [n]."""
+    return offer.features(x) @ a if offer.value is None else offer.value(x, a)
+
+
 def streamed(function: Callable[..., Any], x: np.ndarray, *arguments: np.ndarray) -> np.ndarray:
     """A jitted function of (columns [dim, block], arguments) -> [block] in double precision, for
     events x [n, dim], in blocks of one size: it compiles once.
     """
-    found = np.empty(len(x))
+    values = np.empty(len(x))
     with jax.enable_x64(True):
         for start in range(0, len(x), _BLOCK):
-            part = x[start : start + _BLOCK].T
-            padded = np.pad(part, ((0, 0), (0, _BLOCK - part.shape[1])))
-            found[start : start + _BLOCK] = np.asarray(function(padded, *arguments))[
-                : part.shape[1]
-            ]
-    return found
+            block = x[start : start + _BLOCK].T
+            n = block.shape[1]
+            padded = np.pad(block, ((0, 0), (0, _BLOCK - n)))
+            values[start : start + n] = np.asarray(function(padded, *arguments))[:n]
+    return values
 
 
 def fold_means(

@@ -85,14 +85,14 @@ def mlp_ratio(
 
         def summary(x: np.ndarray) -> np.ndarray:
             size = 1 << 16
-            parts = []
+            values = [np.zeros(0)]
             for start in range(0, len(x), size):
-                block = ((inputs(x[start : start + size], log_prob) - centre) / width).astype(
-                    np.float32
-                )
-                padded = np.pad(block, ((0, size - len(block)), (0, 0))) if len(x) > size else block
-                parts.append(-np.asarray(logits(params, jnp.asarray(padded)))[: len(block)])
-            return np.concatenate(parts or [np.zeros(0)])
+                looked_at = inputs(x[start : start + size], log_prob)
+                block = ((looked_at - centre) / width).astype(np.float32)
+                padding = size - len(block) if len(x) > size else 0
+                padded = np.pad(block, ((0, padding), (0, 0)))
+                values.append(-np.asarray(logits(params, jnp.asarray(padded)))[: len(block)])
+            return np.concatenate(values)
 
         return summary
 

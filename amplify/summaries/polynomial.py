@@ -1,5 +1,5 @@
 """Chebyshev polynomials of the standardised events: the family of ratios that sees smooth
-differences early (method.md section 3).
+differences early (docs/method, Differential amplification).
 """
 
 from functools import lru_cache, partial
@@ -62,13 +62,11 @@ def polynomials(
             h, axes = np.linalg.eigh(covariance[np.ix_(used, used)])
             penalised = np.maximum(h, 0.0) + np.asarray(penalties)[:, None]  # [penalty, term]
             a = (kept[:, used] @ axes)[:, None, :] / penalised  # [fold, penalty, term]
-            losses.append(
-                (0.5 * a**2 * h - a * (held[:, used] @ axes)[:, None, :]).sum(axis=2).mean(axis=0)
-            )
+            gained = a * (held[:, used] @ axes)[:, None, :]
+            losses.append((0.5 * a**2 * h - gained).sum(axis=2).mean(axis=0))
+            # lower degrees are a part of the highest basis
             solution = np.zeros((len(penalties), len(degree)))
-            solution[:, used] = (
-                d[used] @ axes / penalised
-            ) @ axes.T  # lower degrees are a part of the highest basis
+            solution[:, used] = (d[used] @ axes / penalised) @ axes.T
             solutions.append(solution)
         loss = np.concatenate(losses)
         polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
@@ -76,13 +74,8 @@ def polynomials(
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
             return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
 
-        return Models(
-            lambda x: raw(x) - mean,
-            np.concatenate(solutions),
-            loss,
-            np.full(len(loss), np.log(len(loss))),
-            value,
-        )
+        penalty = np.full(len(loss), np.log(len(loss)))
+        return Models(lambda x: raw(x) - mean, np.concatenate(solutions), loss, penalty, value)
 
     return family
 
@@ -116,16 +109,14 @@ def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:
     ]
     result = np.empty((len(rows), len(u)))
     for start in range(0, len(u), _BLOCK):
-        part, columns = (
-            result[:, start : start + _BLOCK],
-            np.ascontiguousarray(u[start : start + _BLOCK].T),
-        )
+        block = result[:, start : start + _BLOCK]
+        columns = np.ascontiguousarray(u[start : start + _BLOCK].T)
         single = [np.ones_like(columns), columns]
         for _ in range(2, powers.max() + 1):
             single.append(2 * columns * single[-1] - single[-2])
         for k, (row, end, parent) in enumerate(zip(rows, last, parents, strict=True)):
             factor = single[row[end]][end]
-            part[k] = factor if parent is None else part[parent] * factor
+            block[k] = factor if parent is None else block[parent] * factor
     return result.T
 
 

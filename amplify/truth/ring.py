@@ -84,8 +84,8 @@ def total_variation(a: Ring, b: Ring, points: int = 200_001) -> float:
     r = np.linspace(0.0, max(a.radius + 12 * a.width, b.radius + 12 * b.width), points)
 
     def radial_density(ring: Ring) -> np.ndarray:
-        normal = scipy_norm(ring.radius, ring.width)
-        return normal.pdf(r) + normal.pdf(-r)
+        there, behind = (scipy_norm.pdf(x, ring.radius, ring.width) for x in (r, -r))
+        return there + behind
 
     return float(np.trapezoid(np.abs(radial_density(a) - radial_density(b)), r) / 2)
 

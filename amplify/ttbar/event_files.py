@@ -1,22 +1,31 @@
-"""Top-pair events from a file, ours or that of the original study: its layout is recognised, and
-its momenta are checked.
+"""Files of top-pair events: ours, written and read, and that of the original study. The layout is
+recognised, and momenta are checked.
 """
 
 import json
+import math
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.ttbar import original as original_ttbar
+from amplify.storage import whole
+from amplify.ttbar import kinematics, original
 from amplify.ttbar.momenta import check_momenta
+
+_ROWS = 8192  # events in a chunk of HDF5
 
 
 class EventFile(NamedTuple):
-    """Four-momenta [event, particle, 4] as (E, px, py, pz) in GeV, the particles' names, and what
-    the file says of itself.
+    """Events from a file.
+
+    Attributes:
+        momenta: [event, particle, 4] as (E, px, py, pz) in GeV.
+        names: of the particles.
+        attributes: what the file says of itself.
     """
 
     momenta: np.ndarray
@@ -28,6 +37,14 @@ def open_events(
     source: Path | str, *, start: int = 0, stop: int | None = None, **conditions: Any
 ) -> EventFile:
     """Reads events that `amplify ttbar` wrote, or those of the original study (arXiv:2405.14806).
+
+    >>> import tempfile
+    >>> momenta = kinematics.massless(np.full((3, 24), 50.0), np.zeros(24), np.arange(24.0))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "ttbar_0j.npy"
+    ...     np.save(file, momenta[:, :6].reshape(3, 24))
+    ...     open_events(file, stop=2, pt_min_gev=22.0).momenta.shape
+    (2, 6, 4)
 
     Args:
         source: FILE, or FILE:ttbar+1jet for a data set in a file of the original study; its events
@@ -44,81 +61,65 @@ def open_events(
     if not path.is_file():
         raise InputError(str(source), "a file", "no such file", "simulate one with: amplify ttbar")
     if path.suffix == ".npy":
-        with original_ttbar.rows(path) as rows:
+        with original.rows(path) as rows:
             particles = rows.shape[1] // (1 if rows.ndim == 3 else 4) if rows.ndim > 1 else 0
-        found = _original(path, None, max(particles, original_ttbar.HARD), start, stop)
+        events = _original(path, None, max(particles, original.HARD), start, stop)
     else:
-        found = _from_hdf5(path, inside, start, stop)
-    wanted: dict[str, Any] = {"particles": None} | conditions
-    check_momenta(found.momenta, str(source), names=found.names, first=start, **wanted)
-    return found
+        events = _from_hdf5(path, inside, start, stop)
+    conditions = {"particles": None} | conditions
+    check_momenta(events.momenta, str(source), names=events.names, first=start, **conditions)
+    return events
 
 
 def _from_hdf5(path: Path, inside: str, start: int, stop: int | None) -> EventFile:
     import h5py
 
-    with original_ttbar.opened(path) as file:
+    with original.opened(path) as file:
         if isinstance(file.get("momenta"), h5py.Dataset) and not inside:
             return _ours(path, file, start, stop)
         keys = [inside] if inside else sorted(str(key) for key in file)
-        named = [(key, found) for key in keys if (found := re.search(r"\+(\d+)jet$", key))]
+        named = [(key, match) for key in keys if (match := re.search(r"\+(\d+)jet$", key))]
         if not named:
-            listed = inside or ", ".join(keys[:5]) or "nothing"
-            raise InputError(
-                str(path),
-                "a data set momenta, or ttbar+0jet of the original study",
-                listed,
-                "write one with: amplify ttbar",
-            )
-    dataset, jets = named[0]
-    return _original(path, dataset, original_ttbar.HARD + int(jets[1]), start, stop)
+            expected = "a data set momenta, or ttbar+0jet of the original study"
+            got = inside or ", ".join(keys[:5]) or "nothing"
+            raise InputError(str(path), expected, got, "write one with: amplify ttbar")
+    dataset, extra_jets = named[0]
+    return _original(path, dataset, original.HARD + int(extra_jets[1]), start, stop)
 
 
 def _ours(path: Path, file: Any, start: int, stop: int | None) -> EventFile:
     stored = file["momenta"]
     if stored.ndim != 3:
-        raise InputError(
-            str(path),
-            "momenta [event, particle, 4]",
-            f"shape {list(stored.shape)}",
-            "write one with: amplify ttbar",
-        )
+        shape = f"shape {list(stored.shape)}"
+        fix = "write one with: amplify ttbar"
+        raise InputError(str(path), "momenta [event, particle, 4]", shape, fix)
     try:
         momenta = stored[start:stop]
     except OSError as error:
-        raise InputError(
-            str(path), "data that HDF5 can decode", f"'{error}'", "check the file"
-        ) from None
-    names = _decoded(
-        stored.attrs.get("particles"), [f"particle {i}" for i in range(momenta.shape[1])]
-    )
-    return EventFile(
-        momenta, tuple(names), {name: _decoded(value, value) for name, value in file.attrs.items()}
-    )
+        expected = "data that HDF5 can decode"
+        raise InputError(str(path), expected, f"'{error}'", "check the file") from None
+    numbered = [f"particle {i}" for i in range(momenta.shape[1])]
+    names = _decoded(stored.attrs.get("particles"), numbered)
+    attributes = {name: _decoded(value, value) for name, value in file.attrs.items()}
+    return EventFile(momenta, tuple(names), attributes)
 
 
 def _original(
     path: Path, dataset: str | None, particles: int, start: int, stop: int | None
 ) -> EventFile:
-    extra_jets = particles - original_ttbar.HARD
-    momenta = original_ttbar.load_original(
-        path, extra_jets, dataset=dataset, start=start, stop=stop
-    )
-    names = original_ttbar.PARTICLES + tuple(f"j{i + 1}" for i in range(extra_jets))
-    return EventFile(
-        momenta, names, {"source": "arXiv:2405.14806", "dataset": dataset, "extra_jets": extra_jets}
-    )
+    extra_jets = particles - original.HARD
+    momenta = original.load_original(path, extra_jets, dataset=dataset, start=start, stop=stop)
+    names = original.PARTICLES + tuple(f"j{i + 1}" for i in range(extra_jets))
+    attributes = {"source": "arXiv:2405.14806", "dataset": dataset, "extra_jets": extra_jets}
+    return EventFile(momenta, names, attributes)
 
 
 def _split(source: str) -> tuple[Path, str]:
     """FILE and the path inside it."""
-    whole = Path(source)
-    file, colon, inside = source.rpartition(":")
-    return (
-        (Path(file), inside)
-        if colon and not whole.exists() and Path(file).is_file()
-        else (whole, "")
-    )
+    as_one, (file, colon, inside) = Path(source), source.rpartition(":")
+    if colon and not as_one.exists() and Path(file).is_file():
+        return Path(file), inside
+    return as_one, ""
 
 
 def _decoded(value: Any, otherwise: Any) -> Any:
@@ -127,3 +128,76 @@ def _decoded(value: Any, otherwise: Any) -> Any:
         return json.loads(value)
     except (TypeError, ValueError):
         return otherwise
+
+
+def write_events(
+    out: Path,
+    n: int,
+    dtype: str,
+    blocks: Iterable[Mapping[str, np.ndarray]],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Writes n events of six partons or jets as HDF5; the file appears when it is complete.
+
+    It holds `momenta` [event, 6, 4] in GeV as (E, px, py, pz), `observables` with one column per
+    kinematics.OBSERVABLES and per further column of the blocks, and the attributes as JSON.
+
+    Args:
+        out: the file, which must not exist yet.
+        n: events in all blocks.
+        dtype: of the momenta in the file.
+        blocks: columns by name, one of them `momenta`, which come one after the other.
+        attributes: what the file says of itself.
+
+    Raises:
+        InputError: `out` exists.
+        OSError: the disk is full.
+    """
+    import h5py
+
+    with whole(out) as unfinished:
+        _reserve(unfinished, n, dtype)
+        with h5py.File(unfinished, "w") as file:
+            chunks = (min(n, _ROWS), 6, 4)
+            momenta = file.create_dataset("momenta", (n, 6, 4), dtype, chunks=chunks)
+            columns = {
+                name: file.create_dataset(f"observables/{name}", (n,), "f4")
+                for name in kinematics.OBSERVABLES
+            }
+            start = 0
+            for block in blocks:
+                rows = slice(start, start + len(block["momenta"]))
+                momenta[rows] = block["momenta"]
+                observables = kinematics.observables(block["momenta"]).T
+                values = dict(zip(kinematics.OBSERVABLES, observables, strict=True))
+                values |= {name: column for name, column in block.items() if name != "momenta"}
+                for name, value in values.items():
+                    if name not in columns:
+                        path = f"observables/{name}"
+                        columns[name] = file.create_dataset(path, (n,), value.dtype)
+                    columns[name][rows] = value
+                start = rows.stop
+            momenta.attrs["columns"] = json.dumps(["E_gev", "px_gev", "py_gev", "pz_gev"])
+            momenta.attrs["particles"] = json.dumps(kinematics.PARTICLES)
+            for name, value in attributes.items():
+                file.attrs[name] = json.dumps(value)
+        check_free(out)
+
+
+def _reserve(path: Path, n: int, dtype: str) -> None:
+    """Fills a file of the size that the result will have: HDF5 does not end well on a full disk,
+    Python does.
+    """
+    momenta = _ROWS * math.ceil(n / _ROWS) * 24 * np.dtype(dtype).itemsize
+    columns = 4 * n * (len(kinematics.OBSERVABLES) + 2)
+    size, zeros = momenta + columns + (1 << 16), bytes(1 << 20)
+    with open(path, "wb") as file:
+        for start in range(0, size, len(zeros)):
+            file.write(zeros[: size - start])
+
+
+def check_free(out: Path) -> None:
+    """Raises InputError if there is a file of that name."""
+    if out.exists():
+        fix = "choose another --out; nothing is overwritten"
+        raise InputError(str(out), "a file that does not exist yet", "an existing file", fix)

@@ -1,5 +1,5 @@
 """Fully hadronic top pairs as six jets: Pythia 8 with parton shower and hadrons, anti-kt jets,
-b-tags and a chi^2 assignment (ttbar.md section 1).
+b-tags and a chi^2 assignment (docs/top_pairs, Events).
 
 The selection is that of arXiv:2405.14806 and 2411.00446 without their detector: jets of R = 0.4 of
 all particles but neutrinos, pT > 22 GeV and |eta| < 5, at least six of them, exactly two with a
@@ -26,31 +26,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amplify.ttbar import kinematics, simulation
+from amplify.ttbar import kinematics, pythia, simulation
+from amplify.ttbar.hadrons import BBAR, B, Hadrons, generate
 from amplify.ttbar.simulation import Chunk, Recipe
 
-_PYTHIA = (
-    "Print:quiet=on",
-    "Beams:eCM=13000.",
-    "Top:gg2ttbar=on",
-    "Top:qqbar2ttbar=on",
-    "24:onMode=off",
-    "24:onIfAny=1 2 3 4 5",
-    "Random:setSeed=on",
-)
 _CHUNK = 4000  # generated events per chunk, about six seconds without multiparton interactions
-_BATCH = 500  # events of hadrons in memory at once: 100 MB, 500 MB with multiparton interactions
-_NEUTRINOS = (12, 14, 16)
-_B, _BBAR = 1, 2  # bits of a tag
 CUTS = ("generated", "six_jets", "two_tags", "delta_r")
 
 
 class JetSettings(NamedTuple):
-    """What is simulated and selected, in GeV; `mpi` adds multiparton interactions, which cost five
-    times the rest.
+    """What is simulated and selected; momenta and masses in GeV.
 
-    `m_min_gev` is below the mass of a pion: what has less is a single photon that a quark radiated,
-    .07 % of all jets, and no jet.
+    Attributes:
+        seed: of Pythia, chunk by chunk.
+        mpi: multiparton interactions, which cost five times the rest.
+        radius: of the anti-kt jets.
+        pt_min_gev: transverse momentum that a jet exceeds.
+        m_min_gev: mass that a jet exceeds. It is below the mass of a pion: what has less is a
+            single photon that a quark radiated, .07 % of all jets, and no jet.
+        eta_max: absolute pseudorapidity that a jet stays below.
+        delta_r_min: distance that all jets of an event exceed.
+        tag_delta_r: distance from a jet within which a b hadron tags it.
+        m_w_gev: mass of the W bosons in the chi^2.
+        sigma_w_gev: its resolution.
+        m_t_gev: mass of the tops in the chi^2.
+        sigma_t_gev: its resolution.
     """
 
     seed: int = 0
@@ -67,24 +67,13 @@ class JetSettings(NamedTuple):
     sigma_t_gev: float = 16.0
 
 
-class Hadrons(NamedTuple):
-    """The particles of a number of events that jets and tags are made of, flat: momenta [particle,
-    4] as (E, px, py, pz) in GeV, ordered by event.
-
-    `b_flavour` is _B where the hadron holds a b quark, _BBAR where it holds its antiquark.
-    """
-
-    events: int
-    visible: np.ndarray
-    visible_event: np.ndarray
-    b_hadrons: np.ndarray
-    b_event: np.ndarray
-    b_flavour: np.ndarray
-
-
 class Jets(NamedTuple):
-    """Jets within the cuts, hardest first, padded: momenta [event, jet, 4] in GeV, how many are
-    real, and the bits of their tags [event, jet].
+    """Jets within the cuts, hardest first, padded.
+
+    Attributes:
+        momenta: [event, jet, 4] as (E, px, py, pz) in GeV.
+        count: how many of an event are real [event].
+        tag: bits B and BBAR of the b hadrons in each [event, jet].
     """
 
     momenta: np.ndarray
@@ -130,43 +119,35 @@ def check(n: int, out: Path, settings: JetSettings, workers: int) -> None:
 
 def recipe(settings: JetSettings, generated: int = _CHUNK) -> Recipe:
     """Chunks of jet-level events."""
+    with_or_without = "with" if settings.mpi else "without"
     return Recipe(
         simulate=partial(simulate_chunk, generated=generated),
         cuts=CUTS,
         dtype="f8",
-        process=f"pp -> t tbar, 13 TeV, jets with{'' if settings.mpi else 'out'} multiparton interactions",
+        process=f"pp -> t tbar, 13 TeV, jets {with_or_without} multiparton interactions",
         pythia=pythia_settings(settings),
-        packages=(("Pythia 8", "pythia8mc"), ("Pythia 8", "awkward"), ("FastJet", "fastjet")),
+        packages=(*pythia.PACKAGES, ("FastJet", "fastjet")),
     )
 
 
 def simulate_chunk(settings: JetSettings, index: int, generated: int = _CHUNK) -> Chunk:
     """Simulates chunk `index` of `generated` events before cuts."""
-    blocks = [
+    batches = [
         select(find_jets(hadrons, settings), settings)
         for hadrons in hadron_events(settings, index, generated)
     ]
     columns = {
-        name: np.concatenate([block.columns[name] for block in blocks])
-        for name in blocks[0].columns
+        name: np.concatenate([batch.columns[name] for batch in batches])
+        for name in batches[0].columns
     }
-    return Chunk(
-        np.concatenate([block.momenta for block in blocks]),
-        np.sum([block.cut_flow for block in blocks], axis=0),
-        columns,
-    )
+    momenta = np.concatenate([batch.momenta for batch in batches])
+    return Chunk(momenta, np.sum([batch.cut_flow for batch in batches], axis=0), columns)
 
 
 def hadron_events(settings: JetSettings, index: int, generated: int) -> Iterator[Hadrons]:
     """The hadrons of chunk `index`, in batches that fit into memory."""
-    pythia = simulation.started(
-        pythia_settings(settings), simulation.chunk_seed(settings.seed, index)
-    )
-    for start in range(0, generated, _BATCH):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of awkward and pythia8mc about each other
-            batch = pythia.nextBatch(min(_BATCH, generated - start)).prt
-            yield _hadrons(batch)
+    seed = pythia.chunk_seed(settings.seed, index)
+    return generate(pythia.started(pythia_settings(settings), seed), generated)
 
 
 def find_jets(hadrons: Hadrons, settings: JetSettings) -> Jets:
@@ -181,26 +162,17 @@ def find_jets(hadrons: Hadrons, settings: JetSettings) -> Jets:
         & (kinematics.mass(momenta) > settings.m_min_gev)
     )
     momenta, event, p_t = momenta[inside], event[inside], p_t[inside]
-    order = np.lexsort((-p_t, event))
-    momenta, event = momenta[order], event[order]
+    hardest_first = np.lexsort((-p_t, event))
+    momenta, event = momenta[hardest_first], event[hardest_first]
     count = np.bincount(event, minlength=hadrons.events)
-    place = np.arange(len(event)) - (np.cumsum(count) - count)[event]
+    first_of_event = np.cumsum(count) - count
     padded = np.zeros((hadrons.events, max(count.max(initial=0), 6), 4))
-    padded[event, place] = momenta
-    # a tag for each pair of a b hadron and a jet of its event
-    near = (
-        _distance(hadrons.b_hadrons[:, None], padded[hadrons.b_event], count[hadrons.b_event])
-        < settings.tag_delta_r
-    )
-    tag = np.zeros(padded.shape[:2], int)
-    hadron, jet = np.nonzero(near)
-    np.bitwise_or.at(tag, (hadrons.b_event[hadron], jet), hadrons.b_flavour[hadron])
-    return Jets(padded, count, tag)
+    padded[event, np.arange(len(event)) - first_of_event[event]] = momenta
+    return Jets(padded, count, _tags(padded, count, hadrons, settings.tag_delta_r))
 
 
 def select(jets: Jets, settings: JetSettings) -> Chunk:
     """The events that pass the cuts, as six ordered jets."""
-    jet = np.arange(jets.momenta.shape[1])
     six = jets.count >= 6
     two = six & ((jets.tag > 0).sum(axis=1) == 2)
     apart = np.copy(two)
@@ -215,17 +187,13 @@ def select(jets: Jets, settings: JetSettings) -> Chunk:
         group = np.flatnonzero(count == n)
         tagged = np.stack([np.flatnonzero(row) for row in tag[group] > 0])
         # jets are ordered by pT: without a flavour to tell, the harder one stays first
-        swap = np.take_along_axis(tag[group], tagged, axis=1) == [_BBAR, _B]
+        swap = np.take_along_axis(tag[group], tagged, axis=1) == [BBAR, B]
         tagged = np.where(swap.all(axis=1, keepdims=True), tagged[:, ::-1], tagged)
-        light = np.stack([np.setdiff1d(jet[:n], row) for row in tagged])
-        assigned, chi2[group] = assign(momenta[group], tagged, light, settings)
-        chosen[group] = assigned
+        light = np.stack([np.setdiff1d(np.arange(n), row) for row in tagged])
+        chosen[group], chi2[group] = assign(momenta[group], tagged, light, settings)
     six_jets = np.take_along_axis(momenta, chosen[:, :, None], axis=1)
-    return Chunk(
-        six_jets,
-        flow,
-        {"chi2": chi2.astype(np.float32), "n_extra_jets": (count - 6).astype(np.int32)},
-    )
+    n_extra_jets = (count - 6).astype(np.int32)
+    return Chunk(six_jets, flow, {"chi2": chi2.astype(np.float32), "n_extra_jets": n_extra_jets})
 
 
 def assign(
@@ -244,67 +212,29 @@ def assign(
         [event].
     """
     pairs = np.array(list(combinations(range(light.shape[1]), 2)))
-    disjoint = np.argwhere(~(pairs[:, None, :, None] == pairs[None, :, None, :]).any(axis=(2, 3)))
+    shared = (pairs[:, None, :, None] == pairs[None, :, None, :]).any(axis=(2, 3))
+    of_top, of_antitop = np.argwhere(~shared).T  # the choices, as places in pairs
     w_jets = light[:, pairs]  # [event, pair, 2]
-    row = np.arange(len(momenta))[:, None]
+    event = np.arange(len(momenta))
+    row = event[:, None]
     w = momenta[row, w_jets[..., 0]] + momenta[row, w_jets[..., 1]]
-    w_part = ((kinematics.mass(w) - settings.m_w_gev) / settings.sigma_w_gev) ** 2
-    top, antitop = (
-        w_part
-        + (
-            (kinematics.mass(w + momenta[row, tagged[:, side, None]]) - settings.m_t_gev)
-            / settings.sigma_t_gev
-        )
-        ** 2
-        for side in (0, 1)
-    )
-    chi2 = top[:, disjoint[:, 0]] + antitop[:, disjoint[:, 1]]
+    w_chi2 = ((kinematics.mass(w) - settings.m_w_gev) / settings.sigma_w_gev) ** 2
+
+    def pair_chi2(side: int) -> np.ndarray:
+        m_t = kinematics.mass(w + momenta[row, tagged[:, side, None]])
+        return w_chi2 + ((m_t - settings.m_t_gev) / settings.sigma_t_gev) ** 2
+
+    chi2 = pair_chi2(0)[:, of_top] + pair_chi2(1)[:, of_antitop]
     best = chi2.argmin(axis=1)
-    first, second = (w_jets[row[:, 0], disjoint[best, side]] for side in (0, 1))
-    return np.concatenate([tagged[:, :1], first, tagged[:, 1:], second], axis=1), chi2[
-        row[:, 0], best
-    ]
+    first, second = w_jets[event, of_top[best]], w_jets[event, of_antitop[best]]
+    places = np.concatenate([tagged[:, :1], first, tagged[:, 1:], second], axis=1)
+    return places, chi2[event, best]
 
 
 def pythia_settings(settings: JetSettings) -> tuple[str, ...]:
     """Pythia's settings, without the seed."""
-    return (*_PYTHIA, f"PartonLevel:MPI={'on' if settings.mpi else 'off'}")
-
-
-def _hadrons(particles: Any) -> Hadrons:
-    """From an awkward array of Pythia's event records."""
-    import awkward as ak
-
-    count = ak.to_numpy(ak.num(particles))
-    flat = ak.flatten(particles)
-    pdg, status, mother = (ak.to_numpy(flat[name]) for name in ("id", "status", "mother1"))
-    momenta = np.stack([ak.to_numpy(flat.p[name]) for name in ("e", "px", "py", "pz")], axis=-1)
-    event = np.repeat(np.arange(len(count)), count)
-    visible = (status > 0) & ~np.isin(np.abs(pdg), _NEUTRINOS)
-    flavour = _beauty(pdg)
-    # the last b hadron of its decay chain decays weakly: it is nobody's mother in beauty
-    mother_of_b = np.zeros(len(pdg), bool)
-    mother_of_b[((np.cumsum(count) - count)[event] + mother)[flavour > 0]] = True
-    weak = (flavour > 0) & ~mother_of_b
-    return Hadrons(
-        len(count), momenta[visible], event[visible], momenta[weak], event[weak], flavour[weak]
-    )
-
-
-def _beauty(pdg: np.ndarray) -> np.ndarray:
-    """_B or _BBAR for hadrons with one b quark or antiquark, 0 for all other particles, by the
-    digits of their PDG code.
-    """
-    code = np.abs(pdg)
-    tens, hundreds, thousands = (code // step % 10 for step in (10, 100, 1000))
-    baryon, meson = thousands == 5, (thousands == 0) & (hundreds == 5)
-    # of quarkonia (5 twice) the b quarks annihilate; diquarks have no quark in the tens; codes of
-    # seven digits are excited states or no hadrons at all
-    hadron = (
-        (tens > 0) & (tens < 5) & (hundreds > 0) & (code < 10_000_000) & ~(baryon & (hundreds == 5))
-    )
-    # a positive code means a b quark in a baryon and an antiquark in a meson: 521 is the B+, u bbar
-    return np.where(hadron & (baryon | meson), np.where((pdg > 0) == baryon, _B, _BBAR), 0)
+    mpi = f"PartonLevel:MPI={'on' if settings.mpi else 'off'}"
+    return (*pythia.FULLY_HADRONIC_TOP_PAIRS, pythia.SEEDED, mpi)
 
 
 def _cluster(hadrons: Hadrons, settings: JetSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -314,19 +244,30 @@ def _cluster(hadrons: Hadrons, settings: JetSettings) -> tuple[np.ndarray, np.nd
         import awkward as ak
         import fastjet
 
-        fastjet._swig.ClusterSequence.set_fastjet_banner_stream(
-            None
-        )  # standard output belongs to --json  # pyright: ignore[reportAttributeAccessIssue]
+        # standard output belongs to --json
+        swig: Any = vars(fastjet)["_swig"]
+        swig.ClusterSequence.set_fastjet_banner_stream(None)
         energy, px, py, pz = hadrons.visible.T
         particles = ak.unflatten(
             ak.zip({"px": px, "py": py, "pz": pz, "E": energy}),
             np.bincount(hadrons.visible_event, minlength=hadrons.events),
         )
         definition = fastjet.JetDefinition(fastjet.antikt_algorithm, settings.radius)
-        found = fastjet.ClusterSequence(particles, definition).inclusive_jets(settings.pt_min_gev)
-        flat = ak.flatten(found)
+        clustering = fastjet.ClusterSequence(particles, definition)
+        jets = clustering.inclusive_jets(settings.pt_min_gev)
+        flat = ak.flatten(jets)
         momenta = np.stack([ak.to_numpy(flat[name]) for name in ("E", "px", "py", "pz")], axis=-1)
-        return momenta, np.repeat(np.arange(hadrons.events), ak.to_numpy(ak.num(found)))
+        return momenta, np.repeat(np.arange(hadrons.events), ak.to_numpy(ak.num(jets)))
+
+
+def _tags(momenta: np.ndarray, count: np.ndarray, hadrons: Hadrons, delta_r: float) -> np.ndarray:
+    """Bits [event, jet] of the b hadrons within `delta_r` of each jet of their event."""
+    tag = np.zeros(momenta.shape[:2], int)
+    event = hadrons.b_event
+    distance = _distance(hadrons.b_hadrons[:, None], momenta[event], count[event])
+    hadron, jet = np.nonzero(distance < delta_r)
+    np.bitwise_or.at(tag, (event[hadron], jet), hadrons.b_flavour[hadron])
+    return tag
 
 
 def _distance(hadron: np.ndarray, jets: np.ndarray, count: np.ndarray) -> np.ndarray:

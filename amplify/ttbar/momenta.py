@@ -49,38 +49,30 @@ def check_momenta(
     shape = tuple(momenta.shape)
     expected = f"[event, {'particle' if particles is None else particles}, 4]"
     if len(shape) != 3 or shape[2] != 4 or (particles is not None and shape[1] != particles):
-        raise InputError(
-            source,
-            f"four-momenta {expected}",
-            f"shape {list(shape)}",
-            "give (E, px, py, pz) of each particle in GeV",
-        )
+        fix = "give (E, px, py, pz) of each particle in GeV"
+        raise InputError(source, f"four-momenta {expected}", f"shape {list(shape)}", fix)
     if not np.issubdtype(momenta.dtype, np.floating):
-        raise InputError(
-            source, "numbers with a fraction", str(momenta.dtype), "give (E, px, py, pz) in GeV"
-        )
+        fix = "give (E, px, py, pz) in GeV"
+        raise InputError(source, "numbers with a fraction", str(momenta.dtype), fix)
     if 0 in shape:
-        raise InputError(
-            source, "at least one event", f"shape {list(shape)}", "give a sample with events"
-        )
+        fix = "give a sample with events"
+        raise InputError(source, "at least one event", f"shape {list(shape)}", fix)
     rounding = 4 * float(np.finfo(momenta.dtype).eps)
     conditions = _conditions(rounding, pt_min_gev, eta_max, delta_r_min, massive)
-    for expected, bad, describe in conditions:
-        found, count = "", 0
+    for expected, breaks, describe in conditions:
+        first_bad, count = "", 0
         for start, block in _blocks(momenta):
-            wrong = bad(block)
-            if not found and wrong.any():
-                event, particle = (int(i) for i in np.argwhere(wrong)[0])
+            bad = breaks(block)
+            if not first_bad and bad.any():
+                event, particle = (int(i) for i in np.argwhere(bad)[0])
                 name = names[particle] if particle < len(names) else f"particle {particle}"
-                found = f"{describe(block[event], particle)} for {name} of event {first + start + event}"
-            count += int(wrong.any(axis=1).sum())
-        if found:
-            raise InputError(
-                source,
-                expected,
-                f"{found}, {count} of {shape[0]} events in all",
-                "leave such events out, or check units and order (E, px, py, pz)",
-            )
+                got = describe(block[event], particle)
+                first_bad = f"{got} for {name} of event {first + start + event}"
+            count += int(bad.any(axis=1).sum())
+        if first_bad:
+            got = f"{first_bad}, {count} of {shape[0]} events in all"
+            fix = "leave such events out, or check units and order (E, px, py, pz)"
+            raise InputError(source, expected, got, fix)
 
 
 def _blocks(momenta: Any) -> Iterator[tuple[int, np.ndarray]]:
@@ -147,8 +139,7 @@ def _conditions(
 def _nearest(p: np.ndarray) -> np.ndarray:
     """Delta R [event, particle] to the nearest other particle."""
     eta, azimuth = kinematics.pseudorapidity(p), kinematics.phi(p)
-    distance = np.hypot(
-        eta[..., :, None] - eta[..., None, :],
-        kinematics.wrap(azimuth[..., :, None] - azimuth[..., None, :]),
-    )
-    return (distance + np.where(np.eye(p.shape[-2], dtype=bool), np.inf, 0.0)).min(axis=-1)
+    d_eta = eta[..., :, None] - eta[..., None, :]
+    d_phi = kinematics.wrap(azimuth[..., :, None] - azimuth[..., None, :])
+    itself = np.where(np.eye(p.shape[-2], dtype=bool), np.inf, 0.0)
+    return (np.hypot(d_eta, d_phi) + itself).min(axis=-1)

@@ -12,6 +12,7 @@ can be given. Which of the two tops is the antitop is not known there. The same 
 
 import contextlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -53,34 +54,24 @@ def load_original(
     Raises:
         InputError: the file has another layout, or its momenta make no sense.
     """
-    if tuple(sorted(components)) not in (tuple(sorted(CARTESIAN)), tuple(sorted(JET))):
-        raise InputError(
-            "components",
-            "E, px, py, pz or pt, phi, eta, m in any order",
-            ", ".join(components),
-            "name each once",
-        )
+    if sorted(components) not in (sorted(CARTESIAN), sorted(JET)):
+        expected = "E, px, py, pz or pt, phi, eta, m in any order"
+        raise InputError("components", expected, ", ".join(components), "name each once")
     if not path.is_file():
         raise InputError(str(path), "a file", "no such file", "check the path")
     particles = HARD + extra_jets
     with rows(path, dataset or f"ttbar+{extra_jets}jet") as events:
         flat, stacked = (4 * particles,), (particles, 4)
         if events.shape[1:] not in (flat, stacked):
-            raise InputError(
-                str(path),
-                f"{particles} particles: shape [event, {4 * particles}] or [event, {particles}, 4]",
-                f"{list(events.shape)}",
-                "check the number of extra jets",
-            )
+            shapes = f"shape [event, {4 * particles}] or [event, {particles}, 4]"
+            expected, got = f"{particles} particles: {shapes}", f"{list(events.shape)}"
+            raise InputError(str(path), expected, got, "check the number of extra jets")
         try:
             stored = np.asarray(events[start:stop]).reshape(-1, particles, 4)
         except OSError as error:  # HDF5 without a filter that it needs
-            raise InputError(
-                str(path),
-                "data that HDF5 can decode",
-                f"'{error}'",
-                "pip install hdf5plugin, or check the file",
-            ) from None
+            expected, got = "data that HDF5 can decode", f"'{error}'"
+            fix = "pip install hdf5plugin, or check the file"
+            raise InputError(str(path), expected, got, fix) from None
     momenta = _to_cartesian(stored, components)
     check_momenta(momenta, str(path), particles=particles, names=PARTICLES, first=start)
     return momenta
@@ -109,12 +100,8 @@ def rows(path: Path, dataset: str = "") -> Iterator[Any]:
 
     with opened(path) as file:
         if not isinstance(file.get(dataset), h5py.Dataset):
-            raise InputError(
-                str(path),
-                f"a data set {dataset}",
-                f"{', '.join(file) or 'nothing'}",
-                "name the data set",
-            )
+            got = ", ".join(file) or "nothing"
+            raise InputError(str(path), f"a data set {dataset}", got, "name the data set")
         yield file[dataset]
 
 
@@ -124,7 +111,7 @@ def opened(path: Path) -> Iterator[Any]:
     import h5py
 
     with contextlib.suppress(ImportError):
-        import hdf5plugin  # noqa: F401  # pyright: ignore[reportMissingImports]  registers filters, should the file need one
+        import_module("hdf5plugin")  # registers filters, should the file need one
     try:
         file = h5py.File(path)
     except OSError as error:

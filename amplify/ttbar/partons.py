@@ -1,9 +1,9 @@
 """Fully hadronic top pairs at parton level: Pythia 8 with initial-state radiation, detector
-smearing and cuts (ttbar.md section 1).
+smearing and cuts (docs/top_pairs, Events).
 
 pp at 13 TeV, t tbar -> b q q' bbar q q'. Unlike a published data set, truth has no end here: a
 forecast can be checked against millions of events. The order is that of a detector: the partons are
-smeared, cut, and set massless. Jets are in data/jets.py, chunks in data/simulation.py.
+smeared, cut, and set massless.
 """
 
 import warnings
@@ -14,31 +14,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.ttbar import kinematics, simulation
+from amplify.ttbar import kinematics, pythia, simulation
 from amplify.ttbar.simulation import Chunk, Recipe
 
+# Remnants off leaves only a hard process with initial-state radiation, which breaks Pythia's own
+# event check: hence Check:event=off.
 _PYTHIA = (
-    "Print:quiet=on",
-    "Beams:eCM=13000.",
-    "Top:gg2ttbar=on",
-    "Top:qqbar2ttbar=on",
-    "24:onMode=off",
-    "24:onIfAny=1 2 3 4 5",
+    *pythia.FULLY_HADRONIC_TOP_PAIRS,
     "PartonLevel:FSR=off",
     "PartonLevel:MPI=off",
     "PartonLevel:Remnants=off",
     "HadronLevel:all=off",
     "Check:event=off",
-    "Random:setSeed=on",
+    pythia.SEEDED,
 )
-# Remnants off leaves only a hard process with initial-state radiation, which breaks Pythia's own
-# event check: hence Check:event=off.
 _CHUNK = 10_000  # generated events per chunk, about one second
 
 
 class TtbarSettings(NamedTuple):
-    """What is simulated. GeV for momenta; `smear` multiplies the resolutions (10 % in pT, .02 in
-    eta and phi), 0 switches them off.
+    """What is simulated and selected.
+
+    Attributes:
+        seed: of Pythia and the smearing, chunk by chunk.
+        smear: multiplies the resolutions (10 % in pT, .02 in eta and phi); 0 switches them off.
+        pt_min_gev: transverse momentum that every parton exceeds.
+        eta_max: absolute pseudorapidity that every parton stays below.
+        delta_r_min: distance that every two partons exceed.
     """
 
     seed: int = 0
@@ -80,12 +81,8 @@ def check(n: int, out: Path, settings: TtbarSettings, workers: int) -> None:
     or said.
     """
     if not 0 <= settings.smear < float("inf"):
-        raise InputError(
-            "--smear",
-            "zero or more, and finite",
-            str(settings.smear),
-            "use 0 for bare partons, 1 for a detector",
-        )
+        fix = "use 0 for bare partons, 1 for a detector"
+        raise InputError("--smear", "zero or more, and finite", str(settings.smear), fix)
     simulation.check(n, out, settings, recipe(), workers)
 
 
@@ -97,25 +94,21 @@ def recipe() -> Recipe:
         dtype="f4",
         process="pp -> t tbar, 13 TeV, parton level with ISR",
         pythia=_PYTHIA,
-        packages=(("Pythia 8", "pythia8mc"), ("Pythia 8", "awkward")),
+        packages=pythia.PACKAGES,
     )
 
 
 def simulate_chunk(settings: TtbarSettings, index: int, generated: int = _CHUNK) -> Chunk:
     """Simulates chunk `index` of `generated` events before cuts."""
-    partons = _hard_partons(generated, simulation.chunk_seed(settings.seed, index))
+    partons = _hard_partons(generated, pythia.chunk_seed(settings.seed, index))
     momenta = _smear(partons, settings.smear, np.random.default_rng([settings.seed, index]))
-    p_t, eta, distance = (
-        kinematics.pt(momenta),
-        kinematics.pseudorapidity(momenta),
-        kinematics.delta_r(momenta),
-    )
-    cuts = (
-        (p_t > settings.pt_min_gev).all(-1),
-        (np.abs(eta) < settings.eta_max).all(-1),
-        (distance > settings.delta_r_min).all(-1),
-    )
-    left = np.logical_and.accumulate([np.ones(len(momenta), bool), *cuts])
+    passed = [
+        np.ones(len(momenta), bool),
+        (kinematics.pt(momenta) > settings.pt_min_gev).all(-1),
+        (np.abs(kinematics.pseudorapidity(momenta)) < settings.eta_max).all(-1),
+        (kinematics.delta_r(momenta) > settings.delta_r_min).all(-1),
+    ]
+    left = np.logical_and.accumulate(passed)
     return Chunk(momenta[left[-1]], left.sum(-1))
 
 
@@ -133,25 +126,21 @@ def _hard_partons(n: int, pythia_seed: int) -> np.ndarray:
     """
     import awkward as ak
 
-    pythia = simulation.started(_PYTHIA, pythia_seed)
+    generator = pythia.started(_PYTHIA, pythia_seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of awkward and pythia8mc about each other
-        particles = pythia.nextBatch(n).prt
+        particles = generator.nextBatch(n).prt
         mother = ak.where(particles.mother1 > 0, particles.id[particles.mother1], 0)
         final, up_type = particles.status > 0, particles.id % 2 == 0
 
         def momentum(mask: Any) -> np.ndarray:
             p = ak.flatten(particles[mask]).p
-            return np.stack([ak.to_numpy(p.px), ak.to_numpy(p.py), ak.to_numpy(p.pz)], axis=-1)
+            return np.stack([ak.to_numpy(p[name]) for name in ("px", "py", "pz")], axis=-1)
 
         columns = []
         for sign in (1, -1):
-            from_w = final & (mother == 24 * sign)
-            columns += [
-                momentum(final & (mother == 6 * sign)),
-                momentum(from_w & up_type),
-                momentum(from_w & ~up_type),
-            ]
+            from_top, from_w = final & (mother == 6 * sign), final & (mother == 24 * sign)
+            columns += [momentum(mask) for mask in (from_top, from_w & up_type, from_w & ~up_type)]
     return np.stack(columns, axis=1)
 
 
@@ -162,8 +151,5 @@ def _smear(p: np.ndarray, smear: float, rng: np.random.Generator) -> np.ndarray:
     noise = smear * rng.standard_normal((3, *p_t.shape))
     # a measured pT is positive: more than 10 sigma below zero never happens at smear = 1, the floor
     # serves larger ones
-    return kinematics.massless(
-        np.maximum(p_t * (1 + 0.1 * noise[0]), 1e-3),
-        eta + 0.02 * noise[1],
-        azimuth + 0.02 * noise[2],
-    )
+    smeared = np.maximum(p_t * (1 + 0.1 * noise[0]), 1e-3)
+    return kinematics.massless(smeared, eta + 0.02 * noise[1], azimuth + 0.02 * noise[2])

@@ -12,9 +12,8 @@ import multiprocessing
 import os
 import shutil
 import threading
-import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
@@ -23,17 +22,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amplify.errors import InputError, MissingExtraError
+from amplify.errors import InputError
 from amplify.storage import whole
-from amplify.ttbar import kinematics
+from amplify.ttbar import event_files, pythia
 
-_ROWS = 8192  # events in a chunk of HDF5
 _HOPELESS = 50  # chunks without one accepted event
 
 
 class Chunk(NamedTuple):
-    """Accepted events: momenta [event, 6, 4] in GeV, the events left after each cut, and further
-    columns [event] by name.
+    """Accepted events of a chunk.
+
+    Attributes:
+        momenta: [event, 6, 4] as (E, px, py, pz) in GeV.
+        cut_flow: events left after each cut of the recipe [cut].
+        columns: what else is known of them [event], by name.
     """
 
     momenta: np.ndarray
@@ -44,16 +46,22 @@ class Chunk(NamedTuple):
 class Recipe(NamedTuple):
     """How a level of simulation makes a chunk, and what its file says.
 
-    `simulate(settings, index)` runs in another process, so it is a function of a module or a
-    `functools.partial` of one.
+    Attributes:
+        simulate: (settings, index) -> the chunk. It runs in another process, so it is a function of
+            a module or a `functools.partial` of one.
+        cuts: what Chunk.cut_flow counts; "generated" first.
+        dtype: of the momenta in the file.
+        process: what is simulated, for the file.
+        pythia: settings of Pythia, for the file.
+        packages: what has to be installed: (name for people, module).
     """
 
     simulate: Callable[[Any, int], Chunk]
-    cuts: tuple[str, ...]  # what Chunk.cut_flow counts; "generated" first
-    dtype: str  # of the momenta in the file
+    cuts: tuple[str, ...]
+    dtype: str
     process: str
     pythia: tuple[str, ...]
-    packages: tuple[tuple[str, str], ...]  # (name for people, module)
+    packages: tuple[tuple[str, str], ...]
 
 
 def run(
@@ -68,10 +76,8 @@ def run(
     """Simulates n accepted events into the HDF5 file `out`; finished chunks of an interrupted run
     with the same settings are used again.
 
-    The file holds `momenta` [event, 6, 4] in GeV as (E, px, py, pz), `observables` with one column
-    per kinematics.OBSERVABLES and per column of the recipe's chunks, and as attributes the
-    settings, the cut flow of the chunks that were used and the fractions in it with binomial
-    errors.
+    The file is that of `event_files.write_events`. Its attributes are the settings, the cut flow of
+    the chunks that were used and the fractions in it with binomial errors.
 
     Args:
         n: accepted events.
@@ -93,20 +99,14 @@ def run(
         chunks, flow = _simulate(n, parts, settings, recipe, workers, progress)
         write(out, chunks, n, settings, recipe, flow)
     except BrokenProcessPool:
-        raise InputError(
-            "simulation",
-            "processes that finish",
-            "one that was killed",
-            "start it again: finished chunks are kept",
-        ) from None
+        fix = "start it again: finished chunks are kept"
+        expected, got = "processes that finish", "one that was killed"
+        raise InputError("simulation", expected, got, fix) from None
     except OSError as error:
         reason = error.strerror or str(error)  # HDF5 has no strerror
-        raise InputError(
-            f"{error.filename or out}",
-            "to write events",
-            f"'{reason}'",
-            "make room and start again: finished chunks are kept",
-        ) from None
+        fix = "make room and start again: finished chunks are kept"
+        where = str(error.filename or out)
+        raise InputError(where, "to write events", f"'{reason}'", fix) from None
     shutil.rmtree(parts)
     return out
 
@@ -119,6 +119,7 @@ def _simulate(
     workers: int,
     progress: Callable[[int], None],
 ) -> tuple[list[Path], np.ndarray]:
+    """Files of as many chunks as n accepted events need, and their cut flow."""
     done: list[Path] = []
     pending: list[Future[Path]] = []
     total, flow = 0, np.zeros(len(recipe.cuts), int)
@@ -129,11 +130,8 @@ def _simulate(
     try:
         while total < n:
             while len(pending) < _ahead(n - total, total, len(done), workers):
-                pending.append(
-                    pool.submit(
-                        stored_chunk, recipe.simulate, parts, settings, len(done) + len(pending)
-                    )
-                )
+                index = len(done) + len(pending)
+                pending.append(pool.submit(stored_chunk, recipe.simulate, parts, settings, index))
             path = pending.pop(0).result()
             with _opened(path) as chunk:
                 total += len(chunk["momenta"])
@@ -141,9 +139,8 @@ def _simulate(
             done.append(path)
             progress(min(total, n))
             if len(done) >= _HOPELESS and total == 0:
-                raise InputError(
-                    "cuts", "some accepted events", f"none of {flow[0]}", "loosen the cuts"
-                )
+                got = f"none of {flow[0]}"
+                raise InputError("cuts", "some accepted events", got, "loosen the cuts")
     finally:
         pool.shutdown(cancel_futures=True)
     return done, flow
@@ -162,63 +159,24 @@ def write(
     """Joins the first n events of stored chunks into `out`, which appears only when it is
     complete.
     """
-    import h5py
-
     flow = dict(zip(recipe.cuts, cut_flow.tolist(), strict=True))
-    with whole(out) as unfinished:
-        _reserve(unfinished, n, recipe)
-        with h5py.File(unfinished, "w") as file:
-            momenta = file.create_dataset(
-                "momenta", (n, 6, 4), recipe.dtype, chunks=(min(n, _ROWS), 6, 4)
-            )
-            columns = {
-                name: file.create_dataset(f"observables/{name}", (n,), "f4")
-                for name in kinematics.OBSERVABLES
-            }
-            start = 0
-            for path in chunks:
-                with _opened(path) as chunk:
-                    stored = {
-                        name: chunk[name][: n - start] for name in chunk.files if name != "cut_flow"
-                    }
-                block = stored.pop("momenta")
-                stop = start + len(block)
-                momenta[start:stop] = block
-                values = (
-                    dict(zip(kinematics.OBSERVABLES, kinematics.observables(block).T, strict=True))
-                    | stored
-                )
-                for name, column in values.items():
-                    if name not in columns:
-                        columns[name] = file.create_dataset(
-                            f"observables/{name}", (n,), column.dtype
-                        )
-                    columns[name][start:stop] = column
-                start = stop
-            momenta.attrs["columns"] = json.dumps(["E_gev", "px_gev", "py_gev", "pz_gev"])
-            momenta.attrs["particles"] = json.dumps(kinematics.PARTICLES)
-            file.attrs["settings"] = json.dumps(
-                settings._asdict() | {"process": recipe.process, "pythia": list(recipe.pythia)}
-            )
-            file.attrs["cut_flow"] = json.dumps(flow)
-            file.attrs["acceptance"] = json.dumps(acceptance(flow))
-        _check_free(out)
+    of_file = {"process": recipe.process, "pythia": list(recipe.pythia)}
+    attributes = {
+        "settings": settings._asdict() | of_file,
+        "cut_flow": flow,
+        "acceptance": acceptance(flow),
+    }
+    event_files.write_events(out, n, recipe.dtype, _stored_columns(chunks, n), attributes)
 
 
-def _reserve(path: Path, n: int, recipe: Recipe) -> None:
-    """Fills a file of the size that the result will have: HDF5 does not end well on a full disk,
-    Python does.
-    """
-    rows = _ROWS * math.ceil(n / _ROWS)
-    size = (
-        rows * 24 * np.dtype(recipe.dtype).itemsize
-        + 4 * n * (len(kinematics.OBSERVABLES) + 2)
-        + (1 << 16)
-    )
-    zeros = bytes(1 << 20)
-    with open(path, "wb") as file:
-        for start in range(0, size, len(zeros)):
-            file.write(zeros[: size - start])
+def _stored_columns(chunks: list[Path], n: int) -> Iterator[dict[str, np.ndarray]]:
+    """Momenta and columns of one chunk after the other, n events in all."""
+    missing = n
+    for path in chunks:
+        with _opened(path) as chunk:
+            columns = {name: chunk[name][:missing] for name in chunk.files if name != "cut_flow"}
+        missing -= len(columns["momenta"])
+        yield columns
 
 
 def acceptance(cut_flow: Mapping[str, int]) -> dict[str, tuple[float, float]]:
@@ -235,8 +193,10 @@ def stored_chunk(
     path = parts / f"{index:06d}.npz"
     if not path.exists():
         chunk = simulate(settings, index)
-        with whole(path) as part, open(part, "wb") as file:
-            np.savez(file, momenta=chunk.momenta, cut_flow=chunk.cut_flow, **chunk.columns)  # pyright: ignore[reportArgumentType]
+        arrays: dict[str, Any] = {"momenta": chunk.momenta, "cut_flow": chunk.cut_flow}
+        arrays |= chunk.columns
+        with whole(path) as unfinished, open(unfinished, "wb") as file:
+            np.savez(file, **arrays)
     return path
 
 
@@ -244,9 +204,8 @@ def _opened(path: Path) -> Any:
     try:
         return np.load(path)
     except (zipfile.BadZipFile, ValueError, EOFError):
-        raise InputError(
-            str(path), "a stored chunk", "a damaged file", "remove it and start again"
-        ) from None
+        fix = "remove it and start again"
+        raise InputError(str(path), "a stored chunk", "a damaged file", fix) from None
 
 
 def _end_with_parent() -> None:
@@ -265,15 +224,11 @@ def _claim(parts: Path, settings: Any) -> None:
     note = parts / "settings.json"
     mine = json.dumps(settings._asdict(), sort_keys=True)
     if not note.exists():
-        with whole(note) as part:
-            part.write_text(mine)
-    elif note.read_text() != mine:
-        raise InputError(
-            f"{parts}",
-            f"chunks made with {mine}",
-            note.read_text(),
-            "remove the directory or choose another --out",
-        )
+        with whole(note) as unfinished:
+            unfinished.write_text(mine)
+    elif (theirs := note.read_text()) != mine:
+        fix = "remove the directory or choose another --out"
+        raise InputError(str(parts), f"chunks made with {mine}", theirs, fix)
 
 
 def check(n: int, out: Path, settings: Any, recipe: Recipe, workers: int) -> None:
@@ -286,57 +241,7 @@ def check(n: int, out: Path, settings: Any, recipe: Recipe, workers: int) -> Non
         raise InputError("--workers", "at least 1", str(workers), "use one process per core")
     if settings.seed < 0:
         raise InputError("--seed", "zero or more", str(settings.seed), "choose another seed")
-    _check_free(out)
+    event_files.check_free(out)
     for name, module in recipe.packages:
         if find_spec(module) is None:
-            raise _missing(name, module)
-
-
-def _missing(name: str, module: str) -> MissingExtraError:
-    return MissingExtraError(
-        name,
-        f"the package {module}",
-        "no such package",
-        "pip install '.[ttbar]' in the directory of amplify",
-    )
-
-
-def _check_free(out: Path) -> None:
-    if out.exists():
-        raise InputError(
-            str(out),
-            "a file that does not exist yet",
-            "an existing file",
-            "choose another --out; nothing is overwritten",
-        )
-
-
-def started(pythia_settings: tuple[str, ...], seed: int) -> Any:
-    """Pythia 8, silent and initialised, with a seed of 1 to 9e8.
-
-    Raises:
-        InputError: a release of Pythia that does not know a setting.
-        MissingExtraError: Pythia is not installed.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of awkward and pythia8mc about each other
-        try:
-            import pythia8mc
-        except ImportError as error:
-            raise _missing("Pythia 8", "pythia8mc") from error
-        pythia = pythia8mc.Pythia("", False)
-        for line in (*pythia_settings, f"Random:seed={seed}"):
-            if not pythia.readString(line):
-                raise InputError(
-                    "Pythia 8",
-                    "a setting it knows",
-                    line,
-                    "install the tested release, see constraints.txt",
-                )
-        pythia.init()
-    return pythia
-
-
-def chunk_seed(seed: int, index: int) -> int:
-    """Pythia's seed of a chunk."""
-    return 1 + (100_003 * seed + index) % 899_999_999
+            raise pythia.missing(name, module)

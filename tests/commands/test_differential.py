@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from amplify.cli import main
 from amplify.estimators.learned import cross_fit
+from amplify.regions import bulk_and_tails
 from amplify.tables import reading
 from tests.commands.samples import (
     KEYS,
@@ -437,6 +438,24 @@ def test_bulk_tails_and_bins_of_two_samples(elsewhere):
     binned = run(Path("binned"), *samples, "--bins 4")
     assert len(binned["estimates"]) == 9 and len(binned["panels"]) == 2
     assert binned["differential"]["map"]["columns"] == ["x0", "x1"]
+
+
+def test_the_learned_ratio_of_everything_limits_bulk_and_tails(elsewhere):
+    """N(.3, 1) in one of two columns: the limits of bulk and tails are above the truth, by brute
+    force on a million events.
+    """
+    rng = np.random.default_rng(2)
+    holdout = rng.normal(size=(20_000, 2))
+    np.save("holdout.npy", holdout)
+    np.save("gen.npy", rng.normal([0.3, 0], 1, (200_000, 2)))
+    estimates = run(Path("run"), "gen.npy", "holdout.npy")["estimates"]
+    x = rng.normal(size=(1_000_000, 2))
+    bulk, tails = np.asarray(bulk_and_tails(holdout).contains(x)).T
+    ratio = np.exp(0.3 * x[:, 0] - 0.045)
+    for e, inside in zip(estimates, (np.ones(len(x), bool), bulk, tails), strict=True):
+        relative = ratio[inside] / ratio[inside].mean()
+        actual = _n_equiv(np.maximum(1 - relative, 0).mean())
+        assert e["status"] == "upper_limit" and actual < e["n_equiv_interval"][1] < 4 * actual
 
 
 def test_a_summary_may_have_a_name(small, tmp_path):

@@ -21,6 +21,7 @@ X = "--columns x0 x1"
 # small samples
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("n_holdout", [1, 30])
 @pytest.mark.parametrize(
     "summary",
@@ -44,8 +45,10 @@ def test_a_tiny_holdout_claims_nothing(summary, n_holdout, elsewhere, capsys):
         assert "Traceback" not in capsys.readouterr().err
         for e in read(Path("run"))["estimates"]:
             assert e["status"] == "unresolved" and e["n_equiv_interval"][1] is None
+        assert Path("run/report.html").exists()
 
 
+@pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
 def test_tiny_generated_samples_claim_nothing(summary, elsewhere):
     rng = np.random.default_rng(37)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from amplify.errors import InputError
 from amplify.generators import spline
-from amplify.generators.coupling_flow import BOUND, FlowConfig, coordinates, coupling_flow
+from amplify.generators.coordinates import coordinates
+from amplify.generators.coupling_flow import BOUND, FlowConfig, coupling_flow
 from amplify.generators.symmetrised import symmetrised
 
 
@@ -21,13 +22,8 @@ def _random_flow(dim, *, bounded=None, periodic=None, size=0.2, seed=0, **config
     params = flow.init(jax.random.key(seed + 1))
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 2), len(leaves))
-    params = tree.unflatten(
-        [
-            leaf + size * jax.random.normal(k, leaf.shape)
-            for leaf, k in zip(leaves, keys, strict=True)
-        ]
-    )
-    return flow, params
+    noise = [size * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    return flow, tree.unflatten([leaf + change for leaf, change in zip(leaves, noise, strict=True)])
 
 
 @settings(max_examples=20, deadline=None)
@@ -49,22 +45,22 @@ def test_spline_is_the_one_of_distrax(seed, bins):
 
 
 def test_spline_gradients_are_those_of_distrax(x64):
-    raw, x = (
-        jax.random.normal(jax.random.key(0), (25, 400)),
-        jax.random.uniform(jax.random.key(1), (400,), minval=-7, maxval=7),
-    )
+    raw = jax.random.normal(jax.random.key(0), (25, 400))
+    x = jax.random.uniform(jax.random.key(1), (400,), minval=-7, maxval=7)
 
     def ours(raw, x):
         y, log_slope = spline.forward(spline.spline(raw, BOUND), x)
         return (jnp.cos(y) + log_slope).sum()
 
     def theirs(raw, x):
-        y, log_slope = distrax.RationalQuadraticSpline(
+        of_distrax = distrax.RationalQuadraticSpline(
             raw.T, -BOUND, BOUND, min_bin_size=1e-2, min_knot_slope=1e-3
-        ).forward_and_log_det(x)
+        )
+        y, log_slope = of_distrax.forward_and_log_det(x)
         return (jnp.cos(y) + log_slope).sum()
 
-    for a, b in zip(jax.grad(ours, (0, 1))(raw, x), jax.grad(theirs, (0, 1))(raw, x), strict=True):
+    by_both = (jax.grad(f, (0, 1))(raw, x) for f in (ours, theirs))
+    for a, b in zip(*by_both, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
@@ -95,22 +91,23 @@ def test_bounded_and_periodic_samples_stay_inside(dim, bounded, periodic):
     x = np.asarray(flow.sample(params, jax.random.uniform(jax.random.key(3), (5000, dim))))
     assert np.isfinite(x).all()
     for column, (low, high) in (bounded | periodic).items():
-        assert low - 1e-5 <= x[:, column].min() and x[:, column].max() <= high + 1e-5
-        assert x[:, column].max() - x[:, column].min() > 0.5 * (high - low)
+        smallest, largest = x[:, column].min(), x[:, column].max()
+        assert low - 1e-5 <= smallest and largest <= high + 1e-5
+        assert largest - smallest > 0.5 * (high - low)
 
 
 def test_density_is_normalised_and_closes_on_the_circle(x64):
     flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.1)
-    a, b = (np.arange(800) + 0.5) / 800, -np.pi + 2 * np.pi * (np.arange(800) + 0.5) / 800
-    grid = jnp.asarray(np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2))
-    density = np.exp(flow.log_prob(params, grid))
+    centres = (np.arange(800) + 0.5) / 800
+    grid = np.stack(np.meshgrid(centres, np.pi * (2 * centres - 1), indexing="ij"), axis=-1)
+    density = np.exp(flow.log_prob(params, jnp.asarray(grid.reshape(-1, 2))))
     assert density.max() / density.min() > 1.5
     np.testing.assert_allclose(density.mean() * 2 * np.pi, 1, rtol=1e-3)
     left, right = (
-        jnp.stack([jnp.asarray(a), jnp.full(800, edge)], axis=1)
+        flow.log_prob(params, jnp.stack([jnp.asarray(centres), jnp.full(800, edge)], axis=1))
         for edge in (-np.pi + 1e-9, np.pi - 1e-9)
     )
-    np.testing.assert_allclose(flow.log_prob(params, left), flow.log_prob(params, right), atol=1e-5)
+    np.testing.assert_allclose(left, right, atol=1e-5)
 
 
 def test_every_dimension_reaches_every_other(x64):
@@ -118,9 +115,8 @@ def test_every_dimension_reaches_every_other(x64):
     mixes two of them fails.
     """
     flow, params = _random_flow(17, layers=10, hidden=(16,), size=0.3)
-    jacobian = jax.jacfwd(lambda u: flow.sample(params, u[None])[0])(
-        jax.random.uniform(jax.random.key(4), (17,))
-    )
+    latent = jax.random.uniform(jax.random.key(4), (17,))
+    jacobian = jax.jacfwd(lambda u: flow.sample(params, u[None])[0])(latent)
     assert (np.abs(jacobian) > 0).all()
 
 
@@ -128,9 +124,9 @@ def test_float32_agrees_with_double(x64):
     flow, params = _random_flow(4, size=0.1)
     u = jax.random.uniform(jax.random.key(5), (500, 4), minval=0.01, maxval=0.99)
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
-    np.testing.assert_allclose(
-        flow.sample(single, u.astype(jnp.float32)), flow.sample(params, u), atol=2e-3
-    )
+    x = flow.sample(single, u.astype(jnp.float32))
+    assert x.dtype == jnp.float32
+    np.testing.assert_allclose(x, flow.sample(params, u), atol=2e-3)
 
 
 def test_jit_vmap_and_seed(x64):
@@ -141,11 +137,8 @@ def test_jit_vmap_and_seed(x64):
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
     vmapped = jax.vmap(flow.log_prob, (0, None))(stacked, x)
     np.testing.assert_allclose(vmapped[0], eager, atol=1e-10)
-    for a, b in zip(
-        jax.tree.leaves(flow.init(jax.random.key(1))),
-        jax.tree.leaves(flow.init(jax.random.key(1))),
-        strict=True,
-    ):
+    once, again = (jax.tree.leaves(flow.init(jax.random.key(1))) for _ in range(2))
+    for a, b in zip(once, again, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -153,16 +146,14 @@ def test_loss_honours_weights_and_dropout():
     flow, params = _random_flow(2, dropout=0.5)
     x = jax.random.normal(jax.random.key(0), (64, 2))
     key, ones = jax.random.key(1), jnp.ones(64)
-    no_dropout = coupling_flow(
-        coordinates(jax.random.normal(jax.random.key(0), (200, 2))), FlowConfig(dropout=0.0)
-    )
+    no_dropout = coupling_flow(jax.random.normal(jax.random.key(0), (200, 2)))
     doubled = no_dropout.loss(params, key, jnp.concatenate([x, x[:32]]), jnp.ones(96))
     weighted = no_dropout.loss(params, key, x, ones.at[:32].set(2.0))
     np.testing.assert_allclose(doubled, weighted, rtol=1e-5)
     assert flow.loss(params, key, x, ones) != flow.loss(params, jax.random.key(2), x, ones)
-    np.testing.assert_allclose(
-        flow.log_prob(params, x), no_dropout.log_prob(params, x), rtol=1e-5
-    )  # none outside training
+    # none outside training
+    without = no_dropout.log_prob(params, x)
+    np.testing.assert_allclose(flow.log_prob(params, x), without, rtol=1e-5)
 
 
 def test_symmetrised_loss_is_the_mean_over_both_halves():
@@ -172,13 +163,44 @@ def test_symmetrised_loss_is_the_mean_over_both_halves():
     flow, params = _random_flow(2)
     mirror = symmetrised(flow, lambda x: -x)
     x, w = jax.random.normal(jax.random.key(0), (500, 2)), jnp.ones(500)
-    losses = np.asarray(
-        jax.vmap(lambda k: mirror.loss(params, k, x, w))(jax.random.split(jax.random.key(1), 200))
-    )
-    key = jax.random.key(2)
-    both = float(flow.loss(params, key, x, w) + flow.loss(params, key, -x, w)) / 2
+    keys = jax.random.split(jax.random.key(1), 200)
+    losses = np.asarray(jax.vmap(lambda key: mirror.loss(params, key, x, w))(keys))
+    both = float(flow.loss(params, keys[0], x, w) + flow.loss(params, keys[0], -x, w)) / 2
     assert losses.std() > 0 and abs(losses.mean() - both) < 5 * losses.std() / np.sqrt(200)
     assert mirror.sample is flow.sample
+
+
+def test_events_are_coordinates_enough():
+    """NumPy or JAX, the flow is the one of their coordinates without bounded or periodic columns;
+    other shapes and settings are one line.
+    """
+    x = jax.random.normal(jax.random.key(0), (200, 2))
+    params = coupling_flow(coordinates(x)).init(jax.random.key(1))
+    expected = coupling_flow(coordinates(x)).log_prob(params, x)
+    for events in (x, np.asarray(x)):
+        np.testing.assert_array_equal(coupling_flow(events).log_prob(params, x), expected)
+    with pytest.raises(InputError, match=r"training events: .*\[n, dim\], got shape \[200\]"):
+        coupling_flow(x[:, 0])
+    with pytest.raises(InputError, match="at least 1 layer and 2 bins, got 0 layers, 8 bins"):
+        coupling_flow(x, FlowConfig(layers=0))
+
+
+def test_coordinates_on_an_interval(x64):
+    """Real columns have mean 0 and width 1, others fill the interval; and back."""
+    x = jax.random.uniform(jax.random.key(0), (2000, 3)) * jnp.asarray([[3.0, 10.0, 2 * np.pi]])
+    both_ends = {"bounded": {1: (0.0, 10.0)}, "periodic": {2: (0.0, 2 * np.pi)}}
+    own = coordinates(x, **both_ends).on(5.0)
+    assert own.uniform.tolist() == [False, True, True]
+    assert own.periodic.tolist() == [False, False, True]
+    u = np.asarray(own.to_network(x))
+    np.testing.assert_allclose([u[:, 0].mean(), u[:, 0].std()], [0, 1], atol=1e-6)
+    assert (np.abs(u[:, 1:]) <= 5).all() and (np.abs(u[:, 1:]).max(axis=0) > 4.95).all()
+    np.testing.assert_allclose(own.to_events(u), x, atol=1e-6)
+    shifted = jnp.asarray(u) + jnp.asarray([[0.0, 0.0, 30.0]])
+    np.testing.assert_allclose(own.wrap(shifted), u, atol=1e-6)
+    narrower = own.on(np.pi)
+    np.testing.assert_allclose(narrower.to_network(x)[:, 1:], u[:, 1:] * np.pi / 5, atol=1e-6)
+    np.testing.assert_array_equal(narrower.on(5.0).scale, own.scale)
 
 
 @pytest.mark.parametrize("settings", [{"bounded": {2: (0.0, 1.0)}}, {"periodic": {0: (1.0, 0.0)}}])

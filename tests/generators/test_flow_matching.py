@@ -9,11 +9,10 @@ from scipy.linalg import expm
 from scipy.stats import multivariate_normal
 
 from amplify.errors import InputError
+from amplify.generators.coordinates import Coordinates, coordinates
 from amplify.generators.flow_matching import (
-    Coordinates,
     Solver,
     Velocity,
-    coordinates,
     flow_matching,
     normal_base,
     vector_flow,
@@ -21,10 +20,13 @@ from amplify.generators.flow_matching import (
 from amplify.nets.velocity import VectorVelocity, fourier_features
 from amplify.sampling import uniform_latents
 from amplify.training.fit import FitConfig, fit_members
+from amplify.types import Trainable
 
 
 def _plain(dim, angles=()):
-    return Coordinates(jnp.zeros(dim), jnp.ones(dim), jnp.asarray(np.isin(np.arange(dim), angles)))
+    """Events as they are, angles in [-pi, pi)."""
+    angle = np.isin(np.arange(dim), angles)
+    return Coordinates(np.zeros(dim), np.ones(dim), angle, angle, np.pi)
 
 
 def _net(dim, angles=(), hidden=(16, 16), seed=0):
@@ -33,24 +35,17 @@ def _net(dim, angles=(), hidden=(16, 16), seed=0):
     params = net.init(jax.random.key(seed), jnp.zeros((1, dim)), jnp.zeros(1))
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    params = jax.tree.unflatten(
-        tree,
-        [
-            leaf + 0.3 * jax.random.normal(k, leaf.shape)
-            for leaf, k in zip(leaves, keys, strict=True)
-        ],
-    )
+    noise = [jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    leaves = [leaf + 0.3 * change for leaf, change in zip(leaves, noise, strict=True)]
+    params = jax.tree.unflatten(tree, leaves)
     return Velocity(lambda key: params, net.apply), params
 
 
 @pytest.mark.usefixtures("x64")
 def test_a_linear_velocity_gives_the_gaussian_of_the_closed_form():
     a = np.array([[0.3, -0.8], [0.5, -0.2]])
-    flow = flow_matching(
-        Velocity(lambda key: {}, lambda params, u, t: u @ jnp.asarray(a).T),
-        _plain(2),
-        solver=Solver(40),
-    )
+    linear = Velocity(lambda key: {}, lambda params, u, t: u @ jnp.asarray(a).T)
+    flow = flow_matching(linear, _plain(2), solver=Solver(40))
     move = expm(a)
     x = np.random.default_rng(0).normal(size=(50, 2))
     expected = multivariate_normal(np.zeros(2), move @ move.T).logpdf(x)
@@ -63,33 +58,32 @@ def test_a_linear_velocity_gives_the_gaussian_of_the_closed_form():
 @pytest.mark.usefixtures("x64")
 def test_samples_agree_with_scipy_and_density_with_the_jacobian_of_sampling():
     velocity, params = _net(3)
-    own = Coordinates(jnp.array([1.0, -2, 0.5]), jnp.array([2.0, 0.5, 1.5]), jnp.zeros(3, bool))
+    real = np.zeros(3, bool)
+    own = Coordinates(np.array([1.0, -2, 0.5]), np.array([2.0, 0.5, 1.5]), real, real)
     flow = flow_matching(velocity, own, solver=Solver(40))
     latent = uniform_latents(jax.random.key(2), 2, 3).astype(jnp.float64)
-    base = normal_base(own.angle)
+    base = normal_base(jnp.asarray(own.periodic))
     x = np.asarray(flow.sample(params, latent))
     field = jax.jit(lambda t, u: velocity.apply(params, u[None], jnp.asarray(t)[None])[0])
     for u0, end in zip(np.asarray(base.sample(latent)), x, strict=True):
-        found = solve_ivp(field, (0, 1), u0, rtol=1e-8, atol=1e-10, method="DOP853").y[:, -1]
-        np.testing.assert_allclose((end - own.shift) / own.scale, found, atol=1e-6)
-    jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda one: flow.sample(params, one[None])[0])))(latent)
-    np.testing.assert_allclose(
-        flow.log_prob(params, jnp.asarray(x)), -np.linalg.slogdet(jacobian)[1], atol=2e-5
-    )  # uniform latents: no density of their own
+        solution = solve_ivp(field, (0, 1), u0, rtol=1e-8, atol=1e-10, method="DOP853")
+        np.testing.assert_allclose((end - own.shift) / own.scale, solution.y[:, -1], atol=1e-6)
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda u: flow.sample(params, u[None])[0])))(latent)
+    # uniform latents: no density of their own
+    expected = -np.linalg.slogdet(jacobian)[1]
+    np.testing.assert_allclose(flow.log_prob(params, jnp.asarray(x)), expected, atol=2e-5)
 
 
 @pytest.mark.usefixtures("x64")
 def test_hutchinson_with_many_probes_is_the_exact_divergence():
     velocity, params = _net(4)
     x = jax.random.normal(jax.random.key(3), (6, 4))
-    exact = flow_matching(velocity, _plain(4), solver=Solver(10)).log_prob(params, x)
-    estimate = flow_matching(velocity, _plain(4), solver=Solver(10, probes=1000)).log_prob(
-        params, x
+    exact, many, few = (
+        flow_matching(velocity, _plain(4), solver=Solver(10, probes=n)).log_prob(params, x)
+        for n in (0, 1000, 1)
     )
-    few = flow_matching(velocity, _plain(4), solver=Solver(10, probes=1)).log_prob(params, x)
-    assert (
-        np.abs(estimate - exact).max() < 0.1 < np.abs(few - exact).max()
-    )  # errors fall with the root of the probes: about .03 and 1
+    # errors fall with the root of the probes: about .03 and 1
+    assert np.abs(many - exact).max() < 0.1 < np.abs(few - exact).max()
 
 
 @pytest.mark.usefixtures("x64")
@@ -98,11 +92,8 @@ def test_the_density_of_an_angle_and_a_line_integrates_to_one():
     flow = flow_matching(velocity, _plain(2, (1,)), solver=Solver(20))
     line, circle = np.linspace(-9, 9, 241), np.linspace(-np.pi, np.pi, 121)[:-1]
     grid = jnp.asarray(np.stack(np.meshgrid(line, circle, indexing="ij"), -1).reshape(-1, 2))
-    total = (
-        np.exp(jax.jit(flow.log_prob)(params, grid)).sum()
-        * (line[1] - line[0])
-        * (circle[1] - circle[0])
-    )
+    cell = (line[1] - line[0]) * (circle[1] - circle[0])
+    total = np.exp(jax.jit(flow.log_prob)(params, grid)).sum() * cell
     assert total == pytest.approx(1, abs=2e-3)
 
 
@@ -112,10 +103,8 @@ def test_angles_go_the_short_way_round_and_stay_on_the_circle():
     x = jax.random.uniform(jax.random.key(4), (200, 2), minval=-3.0, maxval=3.0)
     turned = x + jnp.array([[0.0, 2 * np.pi]])
     key, weight = jax.random.key(5), jnp.ones(200)
-    loss = jax.jit(flow.loss)
-    np.testing.assert_allclose(
-        loss(params, key, x, weight), loss(params, key, turned, weight), rtol=1e-5
-    )
+    of_x, of_turned = (jax.jit(flow.loss)(params, key, y, weight) for y in (x, turned))
+    np.testing.assert_allclose(of_x, of_turned, rtol=1e-5)
     still = flow_matching(Velocity(lambda key: {}, lambda params, u, t: 0 * u), _plain(2, (1,)))
     # differences on the circle are uniform in [-pi, pi): variance pi^2 / 3; along the line 1 + 3;
     # without wrapping the first would be twice as large
@@ -128,11 +117,11 @@ def test_angles_go_the_short_way_round_and_stay_on_the_circle():
 def test_blocks_do_not_change_events():
     velocity, params = _net(2)
     latent = uniform_latents(jax.random.key(7), 103, 2)
-    whole, parts = (
-        flow_matching(velocity, _plain(2), solver=Solver(5, block=b)).sample(params, latent)
-        for b in (None, 10)
+    at_once, in_blocks = (
+        flow_matching(velocity, _plain(2), solver=Solver(5, block=size)).sample(params, latent)
+        for size in (None, 10)
     )
-    np.testing.assert_allclose(whole, parts, atol=1e-6)
+    np.testing.assert_allclose(at_once, in_blocks, atol=1e-6)
 
 
 def test_weights_count_as_repetitions_in_the_loss():
@@ -160,21 +149,17 @@ def test_training_moves_the_flow_to_the_data():
     flow = vector_flow(x, (16, 16), solver=Solver(8))
     keys, rows = jax.random.split(jax.random.key(11), 2), jnp.tile(jnp.arange(2000), (2, 1))
     ensemble = fit_members(keys, flow, x, rows, config=FitConfig(200, 128, 1e-2))
+    latent = uniform_latents(jax.random.key(12), 4000, 1)
     for m in range(2):
-        y = flow.sample(
-            jax.tree.map(lambda leaf, m=m: leaf[m], ensemble.params),
-            uniform_latents(jax.random.key(12), 4000, 1),
-        )
-        assert float(y.mean()) == pytest.approx(5, abs=0.1) and float(y.std()) == pytest.approx(
-            0.5, abs=0.06
-        )
+        y = flow.sample(jax.tree.map(lambda leaf, m=m: leaf[m], ensemble.params), latent)
+        assert float(y.mean()) == pytest.approx(5, abs=0.1)
+        assert float(y.std()) == pytest.approx(0.5, abs=0.06)
 
 
 def test_micro_batches_add_up_to_the_batch():
     """The loss of a velocity that ignores its base draws by the way of its weights: here the mean
     of x alone.
     """
-    from amplify.types import Trainable
 
     def loss(params, key, x, weight):
         return (weight * ((x - params[None]) ** 2).sum(axis=1)).sum() / weight.sum()
@@ -182,28 +167,31 @@ def test_micro_batches_add_up_to_the_batch():
     x = jax.random.normal(jax.random.key(13), (300, 2))
     weight = jax.random.uniform(jax.random.key(14), (300,)) + 0.1
     trainable, rows = Trainable(lambda key: jnp.ones(2), loss, 2), jnp.arange(300)[None]
-    found = [
+    at_once, *in_parts = (
         fit_members(
             jax.random.split(jax.random.key(15), 1),
             trainable,
             x,
             rows,
             weight=weight,
-            config=FitConfig(30, 64, 0.05, micro_batch=m),
+            config=FitConfig(30, 64, 0.05, micro_batch=size),
         )
-        for m in (None, 64, 16)
-    ]
-    for other in found[1:]:
-        np.testing.assert_allclose(other.params, found[0].params, rtol=1e-5)
-        np.testing.assert_allclose(other.losses, found[0].losses, rtol=1e-4)
+        for size in (None, 64, 16)
+    )
+    for fitted in in_parts:
+        np.testing.assert_allclose(fitted.params, at_once.params, rtol=1e-5)
+        np.testing.assert_allclose(fitted.losses, at_once.losses, rtol=1e-4)
 
 
 def test_bad_settings_are_one_line():
     x = jnp.zeros((10, 2)).at[:, 0].set(jnp.arange(10.0))
     with pytest.raises(InputError, match="finite width"):
         coordinates(x)
-    with pytest.raises(InputError, match="columns of 0"):
-        coordinates(x, angles=(2,))
+    with pytest.raises(InputError, match=r"a column of 0\.\.1 .*got column 2"):
+        vector_flow(x, angles=(2,))
+    bounded = coordinates(x + jnp.eye(10, 2), bounded={0: (0.0, 10.0)})
+    with pytest.raises(InputError, match=r"real or periodic dimensions, got bounded columns \[0\]"):
+        flow_matching(_net(2)[0], bounded)
     with pytest.raises(InputError, match="micro_batch that divides"):
         fit_members(
             jax.random.split(jax.random.key(0), 1),

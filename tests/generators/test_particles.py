@@ -9,8 +9,10 @@ import pytest
 from scipy.stats import ks_2samp, kstest
 
 from amplify.errors import InputError
-from amplify.generators.charts import UNIT_GEV, Cuts, cut_base, helicity_chart, jet_chart
-from amplify.generators.flow_matching import Coordinates, Solver
+from amplify.generators.charts import helicity_chart, jet_chart
+from amplify.generators.coordinates import Coordinates
+from amplify.generators.cut_base import UNIT_GEV, Cuts, cut_base
+from amplify.generators.flow_matching import Solver
 from amplify.generators.particles import particle_flow
 from amplify.nets.lloca import LLoCaConfig
 from amplify.nets.particles import ParticleLGATr, ParticleLLoCa, ParticleTransformer
@@ -24,17 +26,18 @@ CUTS = Cuts()
 def _events(n, particles=6, massive=False, seed=0):
     """Momenta that pass the cut on pT, spread over all azimuths."""
     rng = np.random.default_rng(seed)
-    p_t = CUTS.pt_min_gev + rng.exponential(60, (n, particles))
-    p = kinematics.massless(
-        p_t, rng.normal(0, 1.3, (n, particles)), rng.uniform(-np.pi, np.pi, (n, particles))
-    )
+    shape = (n, particles)
+    p_t, eta = CUTS.pt_min_gev + rng.exponential(60, shape), rng.normal(0, 1.3, shape)
+    p = kinematics.massless(p_t, eta, rng.uniform(-np.pi, np.pi, shape))
     if massive:
         p[..., 0] = np.hypot(p[..., 0], rng.uniform(1, 20, (n, particles)))
     return p
 
 
 def _identity(dim, angles=()):
-    return Coordinates(jnp.zeros(dim), jnp.ones(dim), jnp.asarray(np.isin(np.arange(dim), angles)))
+    """Jet coordinates as they are."""
+    angle = np.isin(np.arange(dim), angles)
+    return Coordinates(np.zeros(dim), np.ones(dim), angle, angle, np.pi).on(np.pi)
 
 
 @pytest.mark.parametrize("massive", [False, True])
@@ -43,10 +46,9 @@ def test_jet_chart_and_back(massive):
     x = chart.from_momenta(p)
     assert x.shape == (200, chart.dim) == (200, 24 if massive else 18)
     np.testing.assert_allclose(chart.to_momenta(x), p, rtol=1e-8)
-    np.testing.assert_allclose(
-        jax.jit(chart.to_momenta)(jnp.asarray(x, jnp.float32)), p, rtol=2e-4, atol=1e-3
-    )
-    assert all(np.abs(x[:, a]).max() <= np.pi for a in chart.angles) and len(chart.angles) == 6
+    single = jax.jit(chart.to_momenta)(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(single, p, rtol=2e-4, atol=1e-3)
+    assert len(chart.angles) == 6 and np.abs(x[:, chart.angles]).max() <= np.pi
     far = chart.to_momenta(np.full((1, chart.dim), 300.0))
     assert np.isfinite(far).all()  # exponents are clamped
 
@@ -67,7 +69,7 @@ def test_wild_points_of_the_base_are_finite_momenta():
     chart, x = helicity_chart(), helicity_chart().from_momenta(_events(300))
     width = x.std(axis=0)
     wild = x.mean(axis=0) + 6 * width * np.random.default_rng(1).uniform(-1, 1, (20_000, chart.dim))
-    wild[:, list(chart.angles)] = kinematics.wrap(wild[:, list(chart.angles)])
+    wild[:, chart.angles] = kinematics.wrap(wild[:, chart.angles])
     p = jax.jit(chart.to_momenta)(jnp.asarray(wild, jnp.float32))
     assert np.isfinite(p).all() and float(p[..., 0].max()) > 1e5
 
@@ -77,9 +79,9 @@ def test_base_obeys_the_cuts_and_has_the_marginals_of_rejected_normal_momenta():
     independent way to the same density.
     """
     base = cut_base(_identity(24, range(1, 24, 4)), 6, 4, CUTS)
-    x = np.asarray(jax.jit(base.sample)(uniform_latents(jax.random.key(0), 4000, 24))).reshape(
-        -1, 6, 4
-    )
+    latent = uniform_latents(jax.random.key(0), 4000, 24)
+    sample = jax.jit(base.sample)
+    x = np.asarray(sample(latent)).reshape(-1, 6, 4)
     p = kinematics.from_jet_coordinates(x.astype(float), CUTS.pt_min_gev)
     assert kinematics.passes(p, **CUTS._asdict()).all()
     rng = np.random.default_rng(2)
@@ -89,14 +91,11 @@ def test_base_obeys_the_cuts_and_has_the_marginals_of_rejected_normal_momenta():
     assert len(q) > 4000
     for value in (kinematics.pt, kinematics.pseudorapidity, kinematics.phi):
         assert ks_2samp(value(p[:, 0]), value(q[:, 0])).pvalue > 1e-4
-    assert (
-        ks_2samp(kinematics.delta_r(p).min(axis=1), kinematics.delta_r(q).min(axis=1)).pvalue > 1e-4
-    )
+    closest = (kinematics.delta_r(events).min(axis=1) for events in (p, q))
+    assert ks_2samp(*closest).pvalue > 1e-4
     assert kstest(x[:, 2, 3] - 2 * np.log(UNIT_GEV), "norm").pvalue > 1e-4
-    same = jax.jit(base.sample)(uniform_latents(jax.random.key(0), 4000, 24))
-    np.testing.assert_array_equal(
-        x.reshape(-1, 24), same
-    )  # a function of the latents, the rejected ones too
+    # a function of the latents, the rejected ones too: alone or among others
+    np.testing.assert_array_equal(sample(latent[:64]), x[:64].reshape(-1, 24))
 
 
 def test_density_of_the_base_is_normalised():
@@ -104,41 +103,27 @@ def test_density_of_the_base_is_normalised():
     passes in a plain simulation.
     """
     one, two = cut_base(_identity(3, (1,)), 1, 3, CUTS), cut_base(_identity(6, (1, 4)), 2, 3, CUTS)
+    narrow = cut_base(_identity(3, (1,)), 1, 3, Cuts(eta_max=1.5))
     log_pt, eta = np.linspace(-8, 7.5, 500), np.linspace(-4.999, 4.999, 301)
     grid = np.stack(np.meshgrid(log_pt, [0.3], eta, indexing="ij"), -1).reshape(-1, 3)
-    narrow = cut_base(_identity(3, (1,)), 1, 3, Cuts(eta_max=1.5))
-    inside = (
-        np.exp(np.asarray(jax.jit(narrow.log_prob)(jnp.asarray(grid, jnp.float32)))).sum()
-        * (log_pt[1] - log_pt[0])
-        * (eta[1] - eta[0])
-        * 2
-        * np.pi
-    )
-    assert inside == pytest.approx(
-        1, abs=0.02
-    )  # the edges of the cut fall between points of the grid
-    total = (
-        np.exp(np.asarray(jax.jit(one.log_prob)(jnp.asarray(grid, jnp.float32)))).sum()
-        * (log_pt[1] - log_pt[0])
-        * (eta[1] - eta[0])
-        * 2
-        * np.pi
-    )
-    assert total == pytest.approx(1, abs=2e-3)
-    drawn = np.asarray(jax.jit(one.sample)(uniform_latents(jax.random.key(1), 200_000, 3))).reshape(
-        -1, 2, 3
-    )
-    share = (
-        kinematics.delta_r(kinematics.from_jet_coordinates(drawn.astype(float), CUTS.pt_min_gev))[
-            :, 0
-        ]
-        > CUTS.delta_r_min
-    ).mean()
+    cell = (log_pt[1] - log_pt[0]) * (eta[1] - eta[0]) * 2 * np.pi
+
+    def total(base):
+        return (
+            np.exp(np.asarray(jax.jit(base.log_prob)(jnp.asarray(grid, jnp.float32)))).sum() * cell
+        )
+
+    assert total(one) == pytest.approx(1, abs=2e-3)
+    # the edges of the cut fall between points of the grid
+    assert total(narrow) == pytest.approx(1, abs=0.02)
+    latent = uniform_latents(jax.random.key(1), 200_000, 3)
+    pairs = np.asarray(jax.jit(one.sample)(latent), float).reshape(-1, 2, 3)
+    distance = kinematics.delta_r(kinematics.from_jet_coordinates(pairs, CUTS.pt_min_gev))[:, 0]
+    share = (distance > CUTS.delta_r_min).mean()
     x = jnp.asarray([[3.0, 0.1, 0.5, 4.0, 2.0, -1.0]])
     excess = two.log_prob(x) - one.log_prob(x[:, :3]) - one.log_prob(x[:, 3:])
-    assert float(excess[0]) == pytest.approx(
-        -np.log(share), abs=3e-3
-    )  # both shares are simulated, to .0005 each
+    # both shares are simulated, to .0005 each
+    assert float(excess[0]) == pytest.approx(-np.log(share), abs=3e-3)
     assert np.isneginf(two.log_prob(x.at[0, 3:].set(x[0, :3] + 0.1))[0])
 
 
@@ -159,34 +144,30 @@ def test_flow_of_jets_and_what_a_rotation_about_the_beam_leaves_alone(name):
     net = NETWORKS[name](chart.outputs)
     features = chart.features(x[:20], x[:20])
     turned_x = x[:20].at[:, np.array(chart.angles)].add(1.1)
-    np.testing.assert_array_equal(
-        chart.features(turned_x, turned_x), features
-    )  # an azimuth among the features would break the symmetry unseen
+    # an azimuth among the features would break the symmetry unseen
+    np.testing.assert_array_equal(chart.features(turned_x, turned_x), features)
     momenta, t = jnp.asarray(p[:20] / UNIT_GEV, jnp.float32), jnp.linspace(0.0, 1.0, 20)
     params = jax.jit(net.init)(jax.random.key(1), features, momenta, t)
     params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # away from a last layer of zeros
     c, s = np.cos(1.1), np.sin(1.1)
     turn = jnp.asarray([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]], jnp.float32)
-    velocity = jax.jit(
-        lambda momenta: chart.velocity(momenta, *net.apply(params, features, momenta, t))
-    )
+
+    @jax.jit
+    def velocity(momenta):
+        return chart.velocity(momenta, *net.apply(params, features, momenta, t))
+
     first, turned = velocity(momenta), velocity(momenta @ turn.T)
-    assert (
-        first.shape == (20, 18) and np.isfinite(first).all() and float(jnp.abs(first).max()) > 1e-3
-    )
-    assert (float(jnp.abs(first - turned).max() / jnp.abs(first).max()) < 1e-3) == (
-        name != "transformer"
-    )
+    size = float(jnp.abs(first).max())
+    assert first.shape == (20, 18) and np.isfinite(first).all() and size > 1e-3
+    equivariant = float(jnp.abs(first - turned).max()) < 1e-3 * size
+    assert equivariant == (name != "transformer")
     if name != "transformer":
         return  # the rest is the same for all, and compiles for long
     flow = particle_flow(x, chart, net, Solver(2))
-    y = jax.jit(flow.sample)(
-        flow.init(jax.random.key(2)), uniform_latents(jax.random.key(3), 50, 18)
-    )
-    assert kinematics.pt(chart.to_momenta(np.asarray(y, float))).min() >= CUTS.pt_min_gev
-    assert np.isfinite(
-        jax.jit(flow.loss)(flow.init(jax.random.key(2)), jax.random.key(4), x, jnp.ones(len(x)))
-    )
+    params, latent = flow.init(jax.random.key(2)), uniform_latents(jax.random.key(3), 50, 18)
+    y = np.asarray(jax.jit(flow.sample)(params, latent), float)
+    assert kinematics.pt(chart.to_momenta(y)).min() >= CUTS.pt_min_gev
+    assert np.isfinite(jax.jit(flow.loss)(params, jax.random.key(4), x, jnp.ones(len(x))))
 
 
 def test_velocity_of_angles_follows_the_four_vector():
@@ -194,23 +175,13 @@ def test_velocity_of_angles_follows_the_four_vector():
     pT.
     """
     chart, p = jet_chart(1), _events(5, 1) / UNIT_GEV
-    x, y, z = p[..., 1], p[..., 2], p[..., 3]
-    around = np.stack([0 * x, -y, x, 0 * z], axis=-1) / kinematics.pt(p)[..., None]
-    moved = chart.velocity(jnp.asarray(p), jnp.zeros((5, 1, 3)), jnp.asarray(around))
+    p_t, zero, none = kinematics.pt(p), 0 * p[..., 0], jnp.zeros((5, 1, 3))
+    around = np.stack([zero, -p[..., 2], p[..., 1], zero], axis=-1) / p_t[..., None]
+    moved = chart.velocity(jnp.asarray(p), none, jnp.asarray(around))
     np.testing.assert_allclose(moved, np.tile([0.0, 1, 0], (5, 1)), atol=1e-5)
-    along = (
-        np.stack(
-            [
-                kinematics.pt(p) * 0,
-                0 * x,
-                0 * y,
-                kinematics.pt(p) * np.cosh(kinematics.pseudorapidity(p)),
-            ],
-            axis=-1,
-        )
-        / kinematics.pt(p)[..., None]
-    )
-    moved = chart.velocity(jnp.asarray(p), jnp.zeros((5, 1, 3)), jnp.asarray(along))
+    by_eta = np.cosh(kinematics.pseudorapidity(p))  # of pz at this pT, over pT
+    along = np.stack([zero, zero, zero, by_eta], axis=-1)
+    moved = chart.velocity(jnp.asarray(p), none, jnp.asarray(along))
     np.testing.assert_allclose(moved, np.tile([0.0, 0, 1], (5, 1)), atol=1e-5)
 
 

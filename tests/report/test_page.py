@@ -148,6 +148,8 @@ def test_known_truth_is_shown(tmp_path):
 
 def test_settings_of_the_user_leave_the_page_alone(tmp_path):
     results = rich_results(COLUMNS[:2])
+    for quick in ("panels", "map", "differential"):
+        del results[quick]
     plain = draw(results, tmp_path)
     theirs = {"font.size": 20, "lines.linewidth": 9, "figure.facecolor": "red"}
     with mpl.rc_context(theirs | {"text.usetex": True}):

@@ -1,4 +1,4 @@
-"""The fitted Gaussian: method.md reference 5b."""
+"""The fitted Gaussian against its closed form (docs/method, Reference numbers)."""
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,14 @@ from amplify.truth import gaussian
 DECILES = np.concatenate([[-np.inf], norm.ppf(np.arange(1, 10) / 10), [np.inf]])
 
 
+def _closed_form() -> np.ndarray:
+    """Amplification in each decile."""
+    low, high = jnp.asarray(DECILES[:-1]), jnp.asarray(DECILES[1:])
+    return np.asarray(gaussian.amplification(low, high))
+
+
 def test_closed_form_amplification_of_deciles(x64):
-    g = np.asarray(gaussian.amplification(jnp.asarray(DECILES[:-1]), jnp.asarray(DECILES[1:])))
+    g = _closed_form()
     reference = np.array([1.6045, 8.2042, 14.9814, 17.7871, 18.1859])
     np.testing.assert_allclose(g[:5], reference, rtol=1e-4)
     np.testing.assert_allclose(g, g[::-1], rtol=1e-9)
@@ -50,15 +56,12 @@ def test_simulated_amplification_at_n_1000():
 
 
 def test_corrections_to_the_closed_form_at_n_10():
-    """42 % at n = 10, in the third and eighth decile: the closed form is a leading order (method.md
-    says 28 %; 1e6 repetitions gave 42.2 %).
+    """42 % at n = 10, in the third and eighth decile: the closed form is a leading order (1e6
+    repetitions gave 42.2 %).
     """
     integrals = _simulated_integrals(10, 400_000, seed=2)
     exact = 0.1 * 0.9 / 10 / ((integrals - 0.1) ** 2).mean(axis=0)
-    leading = np.asarray(
-        gaussian.amplification(jnp.asarray(DECILES[:-1]), jnp.asarray(DECILES[1:]))
-    )
-    assert abs(np.abs(exact / leading - 1).max() - 0.422) < 0.01
+    assert abs(np.abs(exact / _closed_form() - 1).max() - 0.422) < 0.01
 
 
 def test_estimate_from_independent_fits_is_the_closed_form(x64):
@@ -67,10 +70,7 @@ def test_estimate_from_independent_fits_is_the_closed_form(x64):
     """
     integrals = _simulated_integrals(2000, 1000, seed=3)
     estimate = averaging_amplification(jnp.asarray(integrals), n_train=2000)
-    leading = np.asarray(
-        gaussian.amplification(jnp.asarray(DECILES[:-1]), jnp.asarray(DECILES[1:]))
-    )
-    np.testing.assert_allclose(estimate.factor.value, leading, rtol=0.225)
+    np.testing.assert_allclose(estimate.factor.value, _closed_form(), rtol=0.225)
     assert (np.asarray(estimate.status) == 0).all()
 
 
@@ -86,18 +86,12 @@ def test_error_of_a_finite_generated_sample():
 def test_gradient_descent_finds_the_closed_form():
     x = gaussian.sample(jax.random.key(0), gaussian.Gaussian(2.0, 3.0), n=2000)
     weight = jnp.linspace(0.0, 2.0, 2000)
-    fitted = fit(
-        jax.random.key(1),
-        fitted_gaussian(),
-        x,
-        weight=weight,
-        config=FitConfig(steps=2000, batch=2000, learning_rate=1e-2),
-    )
+    config = FitConfig(steps=2000, batch=2000, learning_rate=1e-2)
+    fitted = fit(jax.random.key(1), fitted_gaussian(), x, weight=weight, config=config)
     params, loss = fitted.params, fitted.losses
     exact = maximum_likelihood(x, weight)
-    np.testing.assert_allclose(
-        params.mean, exact.mean, atol=0.02
-    )  # minibatches are drawn with replacement
+    # minibatches are drawn with replacement
+    np.testing.assert_allclose(params.mean, exact.mean, atol=0.02)
     np.testing.assert_allclose(params.log_width, exact.log_width, atol=0.02)
     assert loss[-1] < loss[0]
 
@@ -106,8 +100,5 @@ def test_density_and_integral_agree_with_scipy(x64):
     g = gaussian.Gaussian(1.0, 2.0)
     x = jnp.linspace(-5, 5, 11)[:, None]
     np.testing.assert_allclose(gaussian.log_prob(g, x), norm.logpdf(x[:, 0], 1, 2), rtol=1e-12)
-    np.testing.assert_allclose(
-        gaussian.interval_integral(g, jnp.array([0.0]), jnp.array([3.0])),
-        norm.cdf(3, 1, 2) - norm.cdf(0, 1, 2),
-        rtol=1e-12,
-    )
+    inside = gaussian.interval_integral(g, jnp.array([0.0]), jnp.array([3.0]))
+    np.testing.assert_allclose(inside, norm.cdf(3, 1, 2) - norm.cdf(0, 1, 2), rtol=1e-12)
