@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from amplify.generators.coordinates import Coordinates, coordinates
     from amplify.generators.coupling_flow import FlowConfig, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
+    from amplify.integrals import member_integrals, sample_integrals
     from amplify.regions import Regions, count, fractions
     from amplify.results.result import Answer, Result
-    from amplify.integrals import member_integrals, sample_integrals
     from amplify.sampling import sample_members
     from amplify.summaries import exact_ratio
     from amplify.summaries.default import learned_ratio
@@ -94,10 +94,24 @@ _HOMES = {
     "Result": "results.result",
     "AmplifyError": "errors",
 }
-_ROOMS = (
-    "truth ttbar tables nets generators sampling training external regions integrals summaries estimators "
-    "results analysis plots report"
-).split()
+_ROOMS = [
+    "truth",
+    "ttbar",
+    "tables",
+    "nets",
+    "generators",
+    "sampling",
+    "training",
+    "external",
+    "regions",
+    "integrals",
+    "summaries",
+    "estimators",
+    "results",
+    "analysis",
+    "plots",
+    "report",
+]
 
 __all__ = [
     "AmplifyError",

@@ -1,7 +1,7 @@
 """The command line. Thin, and without JAX until a command runs, so that --help is instant.
 
-Every error is one line on standard error, `error: <what>: expected ..., got ...; <what to do>`, with
-exit code 2.
+Every error is one line on standard error, `error: <what>: expected ..., got ...; <what to do>`,
+with exit code 2.
 """
 
 import contextlib

@@ -8,7 +8,6 @@ Members are files, arrays, `Samples` or a trained ensemble, and all go the same 
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from amplify.analysis import samples
 from amplify.analysis.averaging_estimate import estimated
 from amplify.analysis.averaging_warnings import averaging_warnings
 from amplify.analysis.default_regions import Layout, make_layout, map_places, only
+from amplify.analysis.questions import AveragingQuestion
 from amplify.errors import InputError, NeedsMembersError
 from amplify.progress import Progress, silent
 from amplify.regions.cuts import Cut, as_regions, columns_of, read_cuts
@@ -29,55 +29,7 @@ from amplify.tables.table import Table
 from amplify.text import listed
 from amplify.types import Events
 
-MOST_EVENTS = 10**15  # more are a slip, and no integer of a float
 _EDGE_EVENTS = 400_000  # events that place the edges of bins
-
-
-@dataclass(frozen=True)
-class AveragingQuestion:
-    """What is asked of the members; see `averaging`.
-
-    Attributes:
-        n_train: training events of one member.
-        columns: to look at, names or expressions.
-        regions: a file of cuts, or regions.
-        bins: equiprobable bins of each column.
-        map: two columns.
-        weight_column: of the members.
-        holdout_columns: what `columns` are in the holdout, where they are called otherwise.
-        holdout_weight: the same of the weights.
-        drop_nonfinite: leave out events with values that are not finite.
-        level: of the intervals.
-        seed: of what made the members; nothing is random here.
-    """
-
-    n_train: int
-    columns: Sequence[str] | None = None
-    regions: Path | rg.Regions | None = None
-    bins: int | None = None
-    map: tuple[str, str] | None = None
-    weight_column: str | None = None
-    holdout_columns: Sequence[str] | None = None
-    holdout_weight: str | None = None
-    drop_nonfinite: bool = False
-    level: float = 0.68
-    seed: int = 0
-
-    def settings(self, names: Sequence[str], holdout: samples.Sample | None) -> dict[str, Any]:
-        """What results.json says of it."""
-        own = isinstance(self.regions, rg.Regions)
-        return {
-            "n_train": self.n_train,
-            "columns": list(names),
-            "regions": list(self.regions.labels) if own else self.regions,
-            "bins": self.bins,
-            "map": self.map,
-            "holdout": samples.said(holdout),
-            "weight_column": self.weight_column,
-            "drop_nonfinite": self.drop_nonfinite,
-            "level": self.level,
-            "seed": self.seed,
-        }
 
 
 class Prepared(NamedTuple):
@@ -250,7 +202,8 @@ def prepare(
         opened: closes the files.
         dry_run: do not read all events to count those that are dropped.
     """
-    check(question, members)
+    _check_members(members)
+    question.check()
     each = samples.split_members(members)
     given = [*each, holdout]
     weight_column = samples.weight_of(given, question.weight_column)
@@ -289,33 +242,16 @@ def prepare(
     return Prepared(selected, true_sample, names, layout)
 
 
-def check(question: AveragingQuestion, members: Any) -> None:
-    """Refuses settings that make no sense.
-
-    Raises:
-        NeedsMembersError: fewer than two members.
-        InputError: a number out of its range, or settings that exclude each other.
-    """
-    if isinstance(members, Sequence) and len(members) < 2:
-        quoted = any(c in str(member) for member in members for c in "*?[")
-        fix = "train again on bootstrap samples of the training events"
-        if quoted:
-            fix = "a quoted glob is one sample, drop the quotes"
-        expected = "at least 2 files, better 8 or more"
-        raise NeedsMembersError("--members", expected, str(len(members)), fix)
-    if not 1 <= question.n_train <= MOST_EVENTS:
-        expected = f"at least 1, at most {MOST_EVENTS:.0e}"
-        fix = "give the number of training events of one member"
-        raise InputError("--n-train", expected, str(question.n_train)[:30], fix)
-    if question.bins is not None and question.regions is not None:
-        raise InputError("--bins and --regions", "one of them", "both", "drop one")
-    check_level(question.level)
-
-
-def check_level(level: float) -> None:
-    """Refuses what is no confidence level."""
-    if not 0 < level < 1:
-        raise InputError("--level", "between 0 and 1", str(level), "0.68 is usual")
+def _check_members(members: Any) -> None:
+    """There is no spread in one."""
+    if not isinstance(members, Sequence) or len(members) >= 2:
+        return
+    quoted = any(c in str(member) for member in members for c in "*?[")
+    fix = "train again on bootstrap samples of the training events"
+    if quoted:
+        fix = "a quoted glob is one sample, drop the quotes"
+    expected = "at least 2 files, better 8 or more"
+    raise NeedsMembersError("--members", expected, str(len(members)), fix)
 
 
 def _opened(sample: samples.Sample, name: str, opened: ExitStack) -> Table:
@@ -413,7 +349,7 @@ def _counted_and_forgotten(
     """The members' events are generated, counted in the regions, and not kept."""
     from amplify.integrals import member_integrals
 
-    check(question, ensemble)
+    question.check()
     regions = question.regions
     assert isinstance(regions, rg.Regions)
     with progress("generating events") as bar:

@@ -1,7 +1,7 @@
 """Where one looks unless told otherwise: all that is counted in one pass over each sample.
 
-Regions to estimate in (ten equiprobable bins of each column and its tails), a scan of resolutions, a
-map of two columns, and a histogram of each column.
+Regions to estimate in (ten equiprobable bins of each column and its tails), a scan of resolutions,
+a map of two columns, and a histogram of each column.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """The two-dimensional Gaussian ring, both estimates and truth side by side.
 
-A bootstrap ensemble of spline flows on one training set gives the averaging estimate, as for a user.
-Because truth is known here, networks trained on independent training sets give the actual error
-beside it. One of these networks is tested against a holdout, with the exact likelihood ratio and with
-a learned one; integration of its density gives its actual distance.
+A bootstrap ensemble of spline flows on one training set gives the averaging estimate, as for a
+user. Because truth is known here, networks trained on independent training sets give the actual
+error beside it. One of these networks is tested against a holdout, with the exact likelihood ratio
+and with a learned one; integration of its density gives its actual distance.
 """
 
 from functools import partial

@@ -1,5 +1,5 @@
-"""Differential amplification of a generated sample against a holdout of true events: what one trained
-generator is worth event by event.
+"""Differential amplification of a generated sample against a holdout of true events: what one
+trained generator is worth event by event.
 
     question, generated, holdout -> columns -> summary, regions -> tallies -> estimate -> Result
 
@@ -8,7 +8,6 @@ The generated sample streams through memory, the holdout stays in it.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from amplify.analysis.curves import approach, distribution_functions, ratio_map
 from amplify.analysis.default_regions import map_places
 from amplify.analysis.differential_warnings import differential_warnings
 from amplify.analysis.panels import Panels
+from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.same_events import refuse_same_events
 from amplify.analysis.summary import ChosenSummary, choose_summary
 from amplify.analysis.two_samples import (
@@ -29,7 +29,6 @@ from amplify.analysis.two_samples import (
     load_holdout,
     open_two_samples,
 )
-from amplify.errors import InputError
 from amplify.estimators import differential as df
 from amplify.estimators.learned import GEN_PER_TRUE, sensitivities
 from amplify.progress import Progress, silent
@@ -41,52 +40,6 @@ from amplify.types import DifferentialEstimate, Events
 
 _MOST_TEACHING = 400_000  # generated events kept in memory
 _LEVEL, _LEVEL_LEARNED = 0.68, 0.9
-
-
-@dataclass(frozen=True)
-class DifferentialQuestion:
-    """What is asked of two samples; see `differential`."""
-
-    n_train: int
-    summary: str | Learner = "classifier"
-    log_prob: LogProb | None = None
-    train: samples.Sample | None = None
-    columns: Sequence[str] | None = None
-    log_prob_column: str | None = None
-    weight_column: str | None = None
-    regions: Path | rg.Regions | None = None
-    bins: int | None = None
-    map: tuple[str, str] | None = None
-    fraction: float = 1 / 3
-    cross_fit: bool = False
-    drop_nonfinite: bool = False
-    level: float | None = None
-    seed: int = 0
-
-    def settings(
-        self, names: Sequence[str], generated: samples.Sample, holdout: samples.Sample
-    ) -> dict[str, Any]:
-        """What results.json says of it."""
-        own_regions = isinstance(self.regions, rg.Regions)
-        own_learner = not isinstance(self.summary, str)
-        return {
-            "generated": samples.said(generated),
-            "holdout": samples.said(holdout),
-            "n_train": self.n_train,
-            "summary": "a learner of one's own" if own_learner else self.summary,
-            "train": samples.said(self.train),
-            "columns": list(names),
-            "log_prob_column": self.log_prob_column,
-            "weight_column": self.weight_column,
-            "regions": list(self.regions.labels) if own_regions else self.regions,
-            "bins": self.bins,
-            "map": self.map,
-            "fraction": self.fraction,
-            "cross_fit": self.cross_fit,
-            "drop_nonfinite": self.drop_nonfinite,
-            "level": self.level,
-            "seed": self.seed,
-        }
 
 
 class Prepared(NamedTuple):
@@ -219,7 +172,7 @@ def prepare(
         opened: closes the files.
         dry_run: do not read all events to count those that are dropped.
     """
-    check(question)
+    question.check()
     summary = choose_summary(question.summary, question.seed, question.log_prob)
     own_regions = isinstance(question.regions, rg.Regions)
     cuts = [] if question.regions is None or own_regions else read_cuts(question.regions)
@@ -232,26 +185,6 @@ def prepare(
     check_weights(two.holdout.table.source, events.weight)
     regions = differential_regions(question, cuts, two, events)
     return Prepared(summary, two, events, regions, places)
-
-
-def check(question: DifferentialQuestion) -> None:
-    """Refuses settings that make no sense."""
-    if not 1 <= question.n_train <= 10**15:
-        fix = "give the number of training events of the generator"
-        got = str(question.n_train)[:30]
-        raise InputError("--n-train", "at least 1, at most 1e15", got, fix)
-    if not 0 < question.fraction < 1:
-        fix = "a third of the holdout for learning is usual"
-        raise InputError("--fraction", "between 0 and 1", str(question.fraction), fix)
-    kind = question.summary.partition(":")[0] if isinstance(question.summary, str) else "learner"
-    if question.cross_fit and kind in ("column", "ratio"):
-        fix = "drop --cross-fit: all of the holdout is tested as it is"
-        raise InputError("--cross-fit", "a learned summary", str(question.summary), fix)
-    if question.bins is not None and question.regions is not None:
-        raise InputError("--bins and --regions", "one of them", "both", "drop one")
-    if question.level is not None and not 0 < question.level < 1:
-        fix = "0.68 is usual, or 0.9 for a learned ratio"
-        raise InputError("--level", "between 0 and 1", str(question.level), fix)
 
 
 class _Split(NamedTuple):

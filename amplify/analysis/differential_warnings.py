@@ -1,8 +1,8 @@
 """What a reader of differential amplification should know before the numbers."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.summary import ChosenSummary
 from amplify.analysis.two_samples import TwoSamples
 from amplify.estimators.differential import weight_correlation
@@ -10,15 +10,12 @@ from amplify.summaries import Summary
 from amplify.tables.selection import Selection
 from amplify.types import Events
 
-if TYPE_CHECKING:
-    from amplify.analysis.differential import DifferentialQuestion
-
 _CORRELATED = 0.1  # rank correlation of weights and summary that is worth a warning
 _ENOUGH_GENERATED = 10  # for each holdout event
 
 
 def differential_warnings(
-    question: "DifferentialQuestion",
+    question: DifferentialQuestion,
     summary: ChosenSummary,
     two: TwoSamples,
     train: Selection | None,
@@ -59,7 +56,7 @@ def differential_warnings(
 
 
 def _about_reading(
-    question: "DifferentialQuestion", two: TwoSamples, train: Selection | None
+    question: DifferentialQuestion, two: TwoSamples, train: Selection | None
 ) -> list[str]:
     notes = []
     for name, sample in (
@@ -89,7 +86,7 @@ def _about_sizes(two: TwoSamples, n_loaded: int) -> list[str]:
     return notes
 
 
-def _about_learning(question: "DifferentialQuestion", summary: ChosenSummary) -> list[str]:
+def _about_learning(question: DifferentialQuestion, summary: ChosenSummary) -> list[str]:
     if summary.learner is None:
         return []
     missed = "a learned ratio misses a part of the difference"

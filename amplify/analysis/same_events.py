@@ -1,9 +1,9 @@
 """Refuses a holdout that was generated or trained on: it would prove nothing."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from amplify.analysis import samples
+from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.summary import ChosenSummary
 from amplify.analysis.two_samples import TwoSamples
 from amplify.errors import InputError
@@ -11,15 +11,12 @@ from amplify.tables import files
 from amplify.tables.overlap import overlap, repeated
 from amplify.tables.table import Table
 
-if TYPE_CHECKING:
-    from amplify.analysis.differential import DifferentialQuestion
-
 _MOST_COMPARED = 32  # columns in which events are compared
 _COPIES = 0.01  # of the holdout that is worth a warning
 
 
 def refuse_same_events(
-    two: TwoSamples, question: "DifferentialQuestion", summary: ChosenSummary
+    two: TwoSamples, question: DifferentialQuestion, summary: ChosenSummary
 ) -> list[str]:
     """Returns what is worth a warning.
 

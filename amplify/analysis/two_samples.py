@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify import regions as rg
 from amplify.analysis import samples
+from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.summary import ChosenSummary
 from amplify.errors import InputError
 from amplify.regions.cuts import Cut, as_regions, columns_of
@@ -15,9 +16,6 @@ from amplify.tables import files
 from amplify.tables.table import Table
 from amplify.text import listed
 from amplify.types import Events
-
-if TYPE_CHECKING:
-    from amplify.analysis.differential import DifferentialQuestion
 
 _MOST_HOLDOUT = 1 << 26  # numbers of the holdout kept in memory, 512 MB
 _BULK_AND_TAILS = 1000  # holdout events from which on both are looked at
@@ -45,7 +43,7 @@ class TwoSamples(NamedTuple):
 
 
 def open_two_samples(
-    question: "DifferentialQuestion",
+    question: DifferentialQuestion,
     summary: ChosenSummary,
     cuts: Sequence[Cut],
     generated: samples.Sample,
@@ -110,7 +108,7 @@ def check_weights(source: str, weight: np.ndarray | None) -> None:
 
 
 def differential_regions(
-    question: "DifferentialQuestion", cuts: Sequence[Cut], two: TwoSamples, holdout: Events
+    question: DifferentialQuestion, cuts: Sequence[Cut], two: TwoSamples, holdout: Events
 ) -> rg.Regions:
     """Everything first; then the user's regions, bins of each column, or bulk and tails."""
     everything = rg.mask(lambda x: np.ones(len(x), bool), "all")
@@ -142,7 +140,7 @@ def _weights(tables: Sequence[Table], column: str | None) -> list[str | None]:
     return weights
 
 
-def _check_columns(tables: Sequence[Table], question: "DifferentialQuestion") -> None:
+def _check_columns(tables: Sequence[Table], question: DifferentialQuestion) -> None:
     """Unless columns are named, both samples have the same."""
     weight = question.weight_column
     of_gen, of_holdout = ([c for c in t.columns if c != weight] for t in tables)

@@ -1,5 +1,5 @@
-"""`amplify averaging`: generated events of several trained networks, from files or trained here, to a
-verdict per region.
+"""`amplify averaging`: generated events of several trained networks, from files or trained here, to
+a verdict per region.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from amplify.commands.arguments import Count, Json, check_seed
 from amplify.errors import InputError
 
 if TYPE_CHECKING:
-    from amplify.analysis.averaging import AveragingQuestion
+    from amplify.analysis.questions import AveragingQuestion
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Averaging:
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     out: Path | None = None
-    """Directory for results.json, report.html and the tables; default amplify-runs/averaging-<time>.
-    With --generator, the same directory continues a run."""
+    """Directory for results.json, report.html and the tables; default
+    amplify-runs/averaging-<time>. With --generator, the same directory continues a run."""
     json_to: Json = None
     """- prints results.json on standard output too; a file name writes it there."""
 
@@ -138,7 +138,7 @@ class Averaging:
         publish(result.with_command(command), directory, self.json_to)
 
     def _question(self) -> "AveragingQuestion":
-        from amplify.analysis.averaging import AveragingQuestion
+        from amplify.analysis.questions import AveragingQuestion
 
         return AveragingQuestion(
             n_train=self.n_train or 0,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amplify.commands.arguments import Count, Json, check_seed
 
 if TYPE_CHECKING:
-    from amplify.analysis.differential import DifferentialQuestion
+    from amplify.analysis.questions import DifferentialQuestion
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Differential:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.analysis.differential import DifferentialQuestion, answer
+        from amplify.analysis.differential import answer
+        from amplify.analysis.questions import DifferentialQuestion
         from amplify.commands.output import out_directory, publish
         from amplify.progress import progress_bar
 

@@ -1,5 +1,5 @@
-"""What every command leaves behind: OUT/results.json, report.html, table.csv and table.tex; verdict and
-table on standard error; JSON on standard output if asked for.
+"""What every command leaves behind: OUT/results.json, report.html, table.csv and table.tex; verdict
+and table on standard error; JSON on standard output if asked for.
 """
 
 import json

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amplify.analysis.averaging import AveragingQuestion, check_level
+from amplify.analysis.questions import AveragingQuestion, check_level
 from amplify.commands.dry_run import tell
 from amplify.commands.output import say
 from amplify.errors import InputError, NeedsMembersError

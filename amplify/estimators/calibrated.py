@@ -1,9 +1,9 @@
 """What an observed Kolmogorov-Smirnov distance says of the distance of two densities, both ways
 (docs/method, Differential amplification).
 
-The observed distance times sqrt(n) is distributed like S(L) = sup_u |L g(u) + B(u)|, with a Brownian
-bridge B, L = D_inf sqrt(n), and g the shape of a smooth difference. Its quantiles are tabulated and
-inverted.
+The observed distance times sqrt(n) is distributed like S(L) = sup_u |L g(u) + B(u)|, with a
+Brownian bridge B, L = D_inf sqrt(n), and g the shape of a smooth difference. Its quantiles are
+tabulated and inverted.
 """
 
 from functools import lru_cache

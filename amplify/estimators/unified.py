@@ -1,5 +1,5 @@
-"""The interval of Feldman and Cousins for a mean that cannot be negative, from a Gaussian measurement
-(arXiv:physics/9711021): one rule that gives both ends or a limit, with exact coverage.
+"""The interval of Feldman and Cousins for a mean that cannot be negative, from a Gaussian
+measurement (arXiv:physics/9711021): one rule that gives both ends or a limit, with exact coverage.
 """
 
 from functools import lru_cache
@@ -43,8 +43,8 @@ def unified_interval(value: Any, error: Any, level: float) -> tuple[Any, Any]:
 
 @lru_cache(maxsize=32)
 def _belt(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means, and the ends of the measurements that each accepts, ordered by likelihood ratio. Beyond
-    the last mean the ends are +-z around it.
+    """Means, and the ends of the measurements that each accepts, ordered by likelihood ratio.
+    Beyond the last mean the ends are +-z around it.
 
     A mean m accepts up to m + d. The same likelihood ratio below zero, where the best mean is 0, is
     at m / 2 - d^2 / (2 m).

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from amplify.errors import InputError, MissingExtraError
 from amplify.results import records
 from amplify.results.table import html_table, text_table
@@ -153,7 +151,9 @@ class Result:
         for record in self.records:
             if record["region"] == label:
                 return record
-        raise InputError("region", f"one of {listed(self.labels)}", repr(label), "see result.labels")
+        raise InputError(
+            "region", f"one of {listed(self.labels)}", repr(label), "see result.labels"
+        )
 
     def __str__(self) -> str:
         """Verdict, how many events are worth generating, table, warnings."""
@@ -200,9 +200,7 @@ class Result:
         known = {"schema", "estimates", "settings", "inputs", "warnings", "command", "seed"}
         known |= {"version"}
         return cls(
-            answers=tuple(
-                Answer(**fields) for fields in records.answers_of(stored["estimates"])
-            ),
+            answers=tuple(Answer(**fields) for fields in records.answers_of(stored["estimates"])),
             settings=stored.get("settings", {}),
             inputs=tuple(stored.get("inputs", ())),
             warnings=tuple(stored.get("warnings", ())),

@@ -2,8 +2,8 @@
 many or a missing resonance.
 
 Polynomials spread a local difference over all of space and lose most of it at the threshold r = 1
-(docs/method, Differential amplification: efficiency .67 at most for a blob). A model with one bump is
-constant elsewhere. Each bump more has to pay for having been chosen among many.
+(docs/method, Differential amplification: efficiency .67 at most for a blob). A model with one bump
+is constant elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
 from typing import Any

@@ -184,7 +184,7 @@ def test_file_format_does_not_matter(summary, tmp_path):
         x = np.stack(list(draw_events(rng, n, shift).values()), axis=1)
         np.save(tmp_path / f"{name}.npy", x)
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
-            file.create_dataset("events", data=x, chunks=(1000, 3))
+            file.create_dataset("events", data=x, chunks=(500, 3))
             for i in range(3):
                 file[f"columns/x{i}"] = x[:, i]
     runs = []

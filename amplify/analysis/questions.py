@@ -1,0 +1,151 @@
+"""What is asked of samples, checked for sense, and what results.json says of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amplify import regions as rg
+from amplify.analysis import samples
+from amplify.errors import InputError
+from amplify.summaries import Learner, LogProb
+
+MOST_EVENTS = 10**15  # more are a slip, and no integer of a float
+
+
+@dataclass(frozen=True)
+class AveragingQuestion:
+    """What is asked of several members; see `amplify.averaging`.
+
+    Attributes:
+        n_train: training events of one member.
+        columns: to look at, names or expressions.
+        regions: a file of cuts, or regions.
+        bins: equiprobable bins of each column.
+        map: two columns.
+        weight_column: of the members.
+        holdout_columns: what `columns` are in the holdout, where they are called otherwise.
+        holdout_weight: the same of the weights.
+        drop_nonfinite: leave out events with values that are not finite.
+        level: of the intervals.
+        seed: of what made the members; nothing is random here.
+    """
+
+    n_train: int
+    columns: Sequence[str] | None = None
+    regions: Path | rg.Regions | None = None
+    bins: int | None = None
+    map: tuple[str, str] | None = None
+    weight_column: str | None = None
+    holdout_columns: Sequence[str] | None = None
+    holdout_weight: str | None = None
+    drop_nonfinite: bool = False
+    level: float = 0.68
+    seed: int = 0
+
+    def settings(self, names: Sequence[str], holdout: samples.Sample | None) -> dict[str, Any]:
+        """What results.json says of it."""
+        own = isinstance(self.regions, rg.Regions)
+        return {
+            "n_train": self.n_train,
+            "columns": list(names),
+            "regions": list(self.regions.labels) if own else self.regions,
+            "bins": self.bins,
+            "map": self.map,
+            "holdout": samples.said(holdout),
+            "weight_column": self.weight_column,
+            "drop_nonfinite": self.drop_nonfinite,
+            "level": self.level,
+            "seed": self.seed,
+        }
+
+    def check(self) -> None:
+        """Refuses settings that make no sense.
+
+        Raises:
+            InputError: a number out of its range, or settings that exclude each other.
+        """
+        _check_n_train(self.n_train, f"at most {MOST_EVENTS:.0e}", "one member")
+        _check_regions(self.bins, self.regions)
+        check_level(self.level)
+
+
+@dataclass(frozen=True)
+class DifferentialQuestion:
+    """What is asked of two samples; see `amplify.differential` for each."""
+
+    n_train: int
+    summary: str | Learner = "classifier"
+    log_prob: LogProb | None = None
+    train: samples.Sample | None = None
+    columns: Sequence[str] | None = None
+    log_prob_column: str | None = None
+    weight_column: str | None = None
+    regions: Path | rg.Regions | None = None
+    bins: int | None = None
+    map: tuple[str, str] | None = None
+    fraction: float = 1 / 3
+    cross_fit: bool = False
+    drop_nonfinite: bool = False
+    level: float | None = None
+    seed: int = 0
+
+    def settings(
+        self, names: Sequence[str], generated: samples.Sample, holdout: samples.Sample
+    ) -> dict[str, Any]:
+        """What results.json says of it."""
+        own_regions = isinstance(self.regions, rg.Regions)
+        own_learner = not isinstance(self.summary, str)
+        return {
+            "generated": samples.said(generated),
+            "holdout": samples.said(holdout),
+            "n_train": self.n_train,
+            "summary": "a learner of one's own" if own_learner else self.summary,
+            "train": samples.said(self.train),
+            "columns": list(names),
+            "log_prob_column": self.log_prob_column,
+            "weight_column": self.weight_column,
+            "regions": list(self.regions.labels) if own_regions else self.regions,
+            "bins": self.bins,
+            "map": self.map,
+            "fraction": self.fraction,
+            "cross_fit": self.cross_fit,
+            "drop_nonfinite": self.drop_nonfinite,
+            "level": self.level,
+            "seed": self.seed,
+        }
+
+    def check(self) -> None:
+        """Refuses settings that make no sense.
+
+        Raises:
+            InputError: a number out of its range, or settings that exclude each other.
+        """
+        _check_n_train(self.n_train, "at most 1e15", "the generator")
+        if not 0 < self.fraction < 1:
+            fix = "a third of the holdout for learning is usual"
+            raise InputError("--fraction", "between 0 and 1", str(self.fraction), fix)
+        kind = self.summary.partition(":")[0] if isinstance(self.summary, str) else "learner"
+        if self.cross_fit and kind in ("column", "ratio"):
+            fix = "drop --cross-fit: all of the holdout is tested as it is"
+            raise InputError("--cross-fit", "a learned summary", str(self.summary), fix)
+        _check_regions(self.bins, self.regions)
+        if self.level is not None:
+            check_level(self.level, "0.68 is usual, or 0.9 for a learned ratio")
+
+
+def check_level(level: float, fix: str = "0.68 is usual") -> None:
+    """Refuses what is no confidence level."""
+    if not 0 < level < 1:
+        raise InputError("--level", "between 0 and 1", str(level), fix)
+
+
+def _check_n_train(n_train: int, most: str, whose: str) -> None:
+    if not 1 <= n_train <= MOST_EVENTS:
+        fix = f"give the number of training events of {whose}"
+        raise InputError("--n-train", f"at least 1, {most}", str(n_train)[:30], fix)
+
+
+def _check_regions(bins: int | None, regions: Path | rg.Regions | None) -> None:
+    if bins is not None and regions is not None:
+        raise InputError("--bins and --regions", "one of them", "both", "drop one")
