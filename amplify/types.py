@@ -2,16 +2,17 @@
 and shard_map.
 """
 
-from __future__ import annotations  # the types of JAX are named, JAX is not imported
-
 from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+    from jaxtyping import Array, ArrayLike, PRNGKeyArray
+else:  # the types of JAX are named, JAX is not imported
+    Array = ArrayLike = PRNGKeyArray = Any
 
 Params = Any  # a pytree of arrays
 
