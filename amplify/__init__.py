@@ -55,6 +55,8 @@ if TYPE_CHECKING:
         Status,
     )
 
+    __version__: str
+
 # where each public name lives, in the order of the pipeline
 _HOMES = {
     "Generator": "types",

@@ -44,6 +44,7 @@ def sample_members(
 
 
 def check_size(n: int, sobol: bool) -> None:
+    """Refuses a number of events that latents cannot have."""
     if n < 1:
         raise InputError("n", "at least 1 event", str(n), "ask for some events")
     if sobol and n & (n - 1):

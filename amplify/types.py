@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, ArrayLike, PRNGKeyArray
+    from jaxtyping import Array, PRNGKeyArray
 else:  # the types of JAX are named, JAX is not imported
-    Array = ArrayLike = PRNGKeyArray = Any
+    Array = PRNGKeyArray = Any
 
 Params = Any  # a pytree of arrays
 
@@ -54,8 +54,8 @@ class Samples(NamedTuple):
     here.
     """
 
-    x: Float[Array, "member event dim"]
-    weight: Float[Array, "member event"] | None = None
+    x: Float[Any, "member event dim"]
+    weight: Float[Any, "member event"] | None = None
 
 
 class Events(NamedTuple):
@@ -74,9 +74,9 @@ class Interval(NamedTuple):
     infinite.
     """
 
-    value: Float[Array, "..."]
-    low: Float[Array, "..."]
-    high: Float[Array, "..."]
+    value: Float[Any, "..."]
+    low: Float[Any, "..."]
+    high: Float[Any, "..."]
 
 
 class Status(IntEnum):
@@ -111,16 +111,16 @@ class AveragingEstimate(NamedTuple):
         status: a Status per region.
     """
 
-    integral: Float[Array, " region"]
-    sigma_stat: Float[Array, " region"]
+    integral: Float[Any, " region"]
+    sigma_stat: Float[Any, " region"]
     sigma_model: Interval
     n_equiv: Interval
-    n_equiv_at_n_gen: Float[Array, " region"]
-    pull: Float[Array, " region"]
-    bias: Float[Array, " region"]
+    n_equiv_at_n_gen: Float[Any, " region"]
+    pull: Float[Any, " region"]
+    bias: Float[Any, " region"]
     n_equiv_bias_aware: Interval
     factor: Interval
-    status: Int[Array, " region"]
+    status: Int[Any, " region"]
 
 
 class DifferentialEstimate(NamedTuple):
@@ -141,11 +141,11 @@ class DifferentialEstimate(NamedTuple):
 
     distance: Interval
     n_equiv: Interval
-    n_equiv_at_n_gen: Float[Array, " region"]
+    n_equiv_at_n_gen: Float[Any, " region"]
     factor: Interval
-    n_gen: Float[Array, " region"]
-    n_holdout: Float[Array, " region"]
-    status: Int[Array, " region"]
+    n_gen: Float[Any, " region"]
+    n_holdout: Float[Any, " region"]
+    status: Int[Any, " region"]
 
 
 class Holdout(NamedTuple):
@@ -153,5 +153,5 @@ class Holdout(NamedTuple):
     weights) they come from.
     """
 
-    integral: Float[ArrayLike, " region"]
-    n: Float[ArrayLike, "*#region"] | int
+    integral: Float[Any, " region"]
+    n: Float[Any, "*#region"] | int

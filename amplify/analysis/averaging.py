@@ -18,7 +18,7 @@ from amplify.analysis import samples
 from amplify.analysis.averaging_estimate import estimated
 from amplify.analysis.averaging_warnings import averaging_warnings
 from amplify.analysis.default_regions import Layout, make_layout, map_places, only
-from amplify.analysis.questions import AveragingQuestion
+from amplify.analysis.questions import AveragingQuestion, cuts_file, own_regions
 from amplify.errors import InputError, NeedsMembersError
 from amplify.progress import Progress, silent
 from amplify.regions.cuts import Cut, as_regions, columns_of, read_cuts
@@ -208,8 +208,8 @@ def prepare(
     given = [*each, holdout]
     weight_column = samples.weight_of(given, question.weight_column)
     holdout_weight = samples.weight_of(given, question.holdout_weight)
-    own_regions = isinstance(question.regions, rg.Regions)
-    cuts = [] if question.regions is None or own_regions else read_cuts(question.regions)
+    file = cuts_file(question.regions)
+    cuts = [] if file is None else read_cuts(file)
 
     tables = [_opened(member, f"member {m}", opened) for m, member in enumerate(each)]
     true_table = None if holdout is None else _opened(holdout, "holdout", opened)
@@ -236,7 +236,7 @@ def prepare(
         names,
         n_train=question.n_train,
         bins=question.bins,
-        named=question.regions if isinstance(question.regions, rg.Regions) else named,
+        named=named or own_regions(question.regions),
         map_columns=map_places(question.map, names),
     )
     return Prepared(selected, true_sample, names, layout)

@@ -32,7 +32,7 @@ from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.training.trained import Ensemble, Fitted
 from amplify.truth import ring
-from amplify.types import Events
+from amplify.types import AveragingEstimate, Events
 
 _SOBOL = 1 << 15  # latents of the actual integrals
 
@@ -126,12 +126,13 @@ def demonstration(
 def said(result: Result) -> list[str]:
     """What the actual numbers say of the estimates, in words."""
     shells, truth = result.settings["shells"], result.views["truth"]
-    averaging, exact, learned = result.answers
-    estimated = np.asarray(averaging.estimate.sigma_model.value)[:shells]
+    averaging, exact, learned = (answer.estimate for answer in result.answers)
+    assert isinstance(averaging, AveragingEstimate)
+    estimated = averaging.sigma_model.value[:shells]
     actual = np.array(truth["actual_sigma"][:shells], float)
     ratio = np.sqrt(np.nansum(estimated**2) / (actual**2).sum())
-    low, high = exact.estimate.n_equiv.low[0], exact.estimate.n_equiv.high[0]
-    limit = learned.estimate.n_equiv.high[0]
+    low, high = exact.n_equiv.low[0], exact.n_equiv.high[0]
+    limit = learned.n_equiv.high[0]
     n_equiv = truth["actual_amplification"][-1] * result.settings["n_train"]
     pooled = f"estimated over actual uncertainty, pooled over the {shells} shells"
     both = f"{number(low)} to {number(high)} with the exact ratio"

@@ -19,7 +19,7 @@ from amplify.analysis.curves import approach, distribution_functions, ratio_map
 from amplify.analysis.default_regions import map_places
 from amplify.analysis.differential_warnings import differential_warnings
 from amplify.analysis.panels import Panels
-from amplify.analysis.questions import DifferentialQuestion
+from amplify.analysis.questions import DifferentialQuestion, cuts_file
 from amplify.analysis.same_events import refuse_same_events
 from amplify.analysis.summary import ChosenSummary, choose_summary
 from amplify.analysis.two_samples import (
@@ -174,8 +174,8 @@ def prepare(
     """
     question.check()
     summary = choose_summary(question.summary, question.seed, question.log_prob)
-    own_regions = isinstance(question.regions, rg.Regions)
-    cuts = [] if question.regions is None or own_regions else read_cuts(question.regions)
+    file = cuts_file(question.regions)
+    cuts = [] if file is None else read_cuts(file)
     two = open_two_samples(question, summary, cuts, generated, holdout, opened)
     if not dry_run:
         counted = files.counted(two.generated), files.counted(two.holdout)
@@ -354,8 +354,10 @@ def _curves(
     }
     if places is None:
         return curves
-    both = (Events(s.x[:, list(places)], s.weight) for s in (streamed.looked_at, test))
-    return curves | {"map": ratio_map(*both, [names[i] for i in places])}
+    columns = list(places)
+    generated = Events(streamed.looked_at.x[:, columns], streamed.looked_at.weight)
+    true = Events(test.x[:, columns], test.weight)
+    return curves | {"map": ratio_map(generated, true, [names[i] for i in places])}
 
 
 def _sensitivities(

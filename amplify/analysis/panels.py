@@ -43,8 +43,10 @@ class Panels:
     def add(self, counted: rg.Sums | None) -> None:
         """Adds what was counted of the generated events."""
         before = self._generated
-        both = before is not None and counted is not None
-        self._generated = before.plus(counted) if both else counted
+        if before is None or counted is None:
+            self._generated = counted
+        else:
+            self._generated = before.plus(counted)
 
     def finished(self) -> list[dict[str, Any]]:
         """The panels for results.json."""

@@ -45,11 +45,10 @@ class AveragingQuestion:
 
     def settings(self, names: Sequence[str], holdout: samples.Sample | None) -> dict[str, Any]:
         """What results.json says of it."""
-        own = isinstance(self.regions, rg.Regions)
         return {
             "n_train": self.n_train,
             "columns": list(names),
-            "regions": list(self.regions.labels) if own else self.regions,
+            "regions": _said(self.regions),
             "bins": self.bins,
             "map": self.map,
             "holdout": samples.said(holdout),
@@ -94,7 +93,6 @@ class DifferentialQuestion:
         self, names: Sequence[str], generated: samples.Sample, holdout: samples.Sample
     ) -> dict[str, Any]:
         """What results.json says of it."""
-        own_regions = isinstance(self.regions, rg.Regions)
         own_learner = not isinstance(self.summary, str)
         return {
             "generated": samples.said(generated),
@@ -105,7 +103,7 @@ class DifferentialQuestion:
             "columns": list(names),
             "log_prob_column": self.log_prob_column,
             "weight_column": self.weight_column,
-            "regions": list(self.regions.labels) if own_regions else self.regions,
+            "regions": _said(self.regions),
             "bins": self.bins,
             "map": self.map,
             "fraction": self.fraction,
@@ -132,6 +130,20 @@ class DifferentialQuestion:
         _check_regions(self.bins, self.regions)
         if self.level is not None:
             check_level(self.level, "0.68 is usual, or 0.9 for a learned ratio")
+
+
+def cuts_file(regions: Path | rg.Regions | None) -> Path | None:
+    """The file of regions, where they come from one."""
+    return regions if isinstance(regions, Path) else None
+
+
+def own_regions(regions: Path | rg.Regions | None) -> rg.Regions | None:
+    """The regions themselves, where they are given."""
+    return regions if isinstance(regions, rg.Regions) else None
+
+
+def _said(regions: Path | rg.Regions | None) -> Any:
+    return list(regions.labels) if isinstance(regions, rg.Regions) else regions
 
 
 def check_level(level: float, fix: str = "0.68 is usual") -> None:

@@ -223,8 +223,10 @@ def _tallies(
             tallies.append([])
             continue
         within = slice(None) if inside[:, r].all() else inside[:, r]
-        is_common = region.summary is common and of_all is not None
-        t = of_all[within] if is_common else region.summary(x[within])
+        if of_all is not None and region.summary is common:
+            t = of_all[within]
+        else:
+            t = region.summary(x[within])
         w = None if weight is None else weight[within]
         cuts = _growing(len(t)) if is_first and r == 0 else [slice(0, len(t))]
         tallies.append(

@@ -163,28 +163,17 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, no JSON, or of another schema.
     """
-    if str(path) != "-" and not path.is_file():
-        raise InputError(str(path), "a results.json", "no such file", "check the path")
+    what, fix = str(path), "give the file that a run wrote"
+    if what != "-" and not path.is_file():
+        raise InputError(what, "a results.json", "no such file", "check the path")
     try:
-        results = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
+        results = json.loads(sys.stdin.read() if what == "-" else path.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(
-            str(path),
-            "a results.json",
-            f"no JSON ({error.__class__.__name__})",
-            "give the file that a run wrote",
-        ) from None
-    if (
-        not isinstance(results, dict)
-        or results.get("schema") != SCHEMA
-        or not isinstance(results.get("estimates"), list)
-    ):
-        raise InputError(
-            str(path),
-            f"schema {SCHEMA} with estimates",
-            "something else",
-            "give the file that a run wrote",
-        )
+        got = f"no JSON ({error.__class__.__name__})"
+        raise InputError(what, "a results.json", got, fix) from None
+    is_ours = isinstance(results, dict) and results.get("schema") == SCHEMA
+    if not is_ours or not isinstance(results.get("estimates"), list):
+        raise InputError(what, f"schema {SCHEMA} with estimates", "something else", fix)
     return results
 
 
@@ -257,11 +246,12 @@ def _ends(interval: Interval, region: int) -> list[float]:
     return [float(interval.low[region]), float(interval.high[region])]
 
 
-def _as_numpy(estimate: AveragingEstimate | DifferentialEstimate) -> Any:
+def _as_numpy(estimate: Any) -> Any:
     """The same with NumPy's arrays."""
-    return type(estimate)(
-        *(
-            Interval(*map(np.asarray, part)) if isinstance(part, Interval) else np.asarray(part)
-            for part in estimate
-        )
-    )
+
+    def converted(field: Any) -> Any:
+        if isinstance(field, Interval):
+            return Interval(*map(np.asarray, field))
+        return np.asarray(field)
+
+    return type(estimate)(*map(converted, estimate))

@@ -187,7 +187,7 @@ class Result:
 
     @classmethod
     def from_json(cls, source: Path | str | Mapping[str, Any]) -> "Result":
-        """Reads a results.json, its text, or what - has on standard input.
+        """Reads a results.json, its contents, or what - has on standard input.
 
         The verdicts are in the words of the installed version. What results.json does not hold is
         nan in the estimate: the interval of `n_equiv` where a region is biased, and
@@ -196,7 +196,7 @@ class Result:
         Raises:
             InputError: the file is missing, no JSON, or of another schema.
         """
-        stored = source if isinstance(source, Mapping) else records.read_json(source)
+        stored = source if isinstance(source, Mapping) else records.read_json(Path(source))
         known = {"schema", "estimates", "settings", "inputs", "warnings", "command", "seed"}
         known |= {"version"}
         return cls(

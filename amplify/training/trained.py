@@ -1,4 +1,4 @@
-"""What training leaves: a generator with its params, ready to sample and to give its log density."""
+"""What training leaves: a generator with its params, to sample from and to ask for densities."""
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -32,7 +32,9 @@ class Fitted:
     losses: Float[Array, " step"]
     generator: Generator
 
-    def sample(self, key: PRNGKeyArray, n: int, *, sobol: bool = False) -> Float[np.ndarray, "n dim"]:
+    def sample(
+        self, key: PRNGKeyArray, n: int, *, sobol: bool = False
+    ) -> Float[np.ndarray, "n dim"]:
         """Generates n events, on the host; see `amplify.sample_members`."""
         params = jax.tree.map(lambda leaf: leaf[None], self.params)
         return np.asarray(sample_members(key, self.generator, params, n, sobol=sobol).x[0])
@@ -61,7 +63,7 @@ class Ensemble:
     params: Params
     losses: Float[Array, "member step"]
     diverged_at: Int[Array, " member"]
-    generator: Generator | Trainable
+    generator: Any  # a Generator; a Trainable for a classifier
 
     def __len__(self) -> int:
         return self.losses.shape[0]

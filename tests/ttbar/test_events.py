@@ -1,4 +1,4 @@
-"""Events from files, ours and the original study's, and the checks of their momenta: every error is
+"""Files of events, ours and the original study's, and the checks of their momenta: every error is
 one line that names the first bad event.
 """
 
@@ -10,7 +10,7 @@ import pytest
 
 from amplify.errors import InputError
 from amplify.ttbar import kinematics as k
-from amplify.ttbar.event_files import open_events
+from amplify.ttbar.event_files import open_events, write_events
 from amplify.ttbar.momenta import check_momenta
 from amplify.ttbar.original import JET, load_original
 
@@ -23,12 +23,8 @@ def jets(n=20, particles=6, seed=0):
     """
     rng = np.random.default_rng(seed)
     shape = (n, particles)
-    p_t, azimuth, eta, mass = (
-        rng.uniform(30, 200, shape),
-        rng.uniform(-np.pi, np.pi, shape),
-        rng.uniform(-4, 4, shape),
-        rng.uniform(5, 20, shape),
-    )
+    ranges = ((30, 200), (-np.pi, np.pi), (-4, 4), (5, 20))
+    p_t, azimuth, eta, mass = (rng.uniform(low, high, shape) for low, high in ranges)
     light = k.massless(p_t, eta, azimuth)
     light[..., 0] = np.hypot(light[..., 0], mass)
     return light, np.stack([p_t, azimuth, eta, mass], axis=-1)
@@ -45,18 +41,16 @@ def original(tmp_path):
 
 
 def test_original_file(original, tmp_path):
-    found = open_events(original, **CUTS)
-    np.testing.assert_array_equal(found.momenta, jets()[0])
-    assert (
-        found.names == ("b1", "q1", "q2", "b2", "q3", "q4") and found.attributes["extra_jets"] == 0
-    )
+    events = open_events(original, **CUTS)
+    np.testing.assert_array_equal(events.momenta, jets()[0])
+    assert events.names == ("b1", "q1", "q2", "b2", "q3", "q4")
+    assert events.attributes["extra_jets"] == 0
     more = open_events(f"{original}:ttbar+2jet", start=5, stop=9)
     np.testing.assert_array_equal(more.momenta, jets(20, 8, 2)[0][5:9])
     assert more.names[6:] == ("j1", "j2")
     np.save(tmp_path / "ttbar_1j.npy", jets(20, 7, 1)[0].reshape(20, -1))
-    np.testing.assert_array_equal(
-        open_events(tmp_path / "ttbar_1j.npy").momenta, load_original(original, 1)
-    )
+    unpacked = open_events(tmp_path / "ttbar_1j.npy").momenta
+    np.testing.assert_array_equal(unpacked, load_original(original, 1))
 
 
 def test_original_with_other_components(tmp_path):
@@ -65,16 +59,11 @@ def test_original_with_other_components(tmp_path):
         file["deep/jets"] = cylindrical[..., [1, 0, 3, 2]]
         file["mixed"] = momenta[..., [3, 0, 2, 1]]
     order = (JET[1], JET[0], JET[3], JET[2])
-    np.testing.assert_allclose(
-        load_original(tmp_path / "a.h5", dataset="deep/jets", components=order),
-        momenta,
-        rtol=1e-12,
-        atol=1e-12,
-    )
-    np.testing.assert_array_equal(
-        load_original(tmp_path / "a.h5", dataset="mixed", components=("pz", "E", "py", "px")),
-        momenta,
-    )
+    converted = load_original(tmp_path / "a.h5", dataset="deep/jets", components=order)
+    np.testing.assert_allclose(converted, momenta, rtol=1e-12, atol=1e-12)
+    order = ("pz", "E", "py", "px")
+    sorted_out = load_original(tmp_path / "a.h5", dataset="mixed", components=order)
+    np.testing.assert_array_equal(sorted_out, momenta)
     with pytest.raises(InputError, match="positive energies, got E = -"):
         load_original(tmp_path / "a.h5", dataset="mixed")
     with pytest.raises(InputError, match="in any order"):
@@ -88,14 +77,33 @@ def test_our_file(tmp_path):
         file["momenta"].attrs["particles"] = json.dumps(k.PARTICLES)
         file.attrs["settings"] = json.dumps({"seed": 3})
         file.attrs["note"] = "not JSON"
-    found = open_events(tmp_path / "a.h5", stop=7)
-    np.testing.assert_array_equal(found.momenta, momenta[:7])
-    assert found.names == k.PARTICLES and found.attributes == {
-        "settings": {"seed": 3},
-        "note": "not JSON",
-    }
+    events = open_events(tmp_path / "a.h5", stop=7)
+    np.testing.assert_array_equal(events.momenta, momenta[:7])
+    assert events.names == k.PARTICLES
+    assert events.attributes == {"settings": {"seed": 3}, "note": "not JSON"}
     with pytest.raises(InputError, match=r"event, 4, 4\], got shape \[20, 6, 4\]"):
         open_events(tmp_path / "a.h5", particles=4)
+
+
+def test_written_and_read(tmp_path):
+    """What `write_events` wrote in two blocks, with a column of its own; the disk has no half file
+    and nothing is overwritten.
+    """
+    file, momenta = tmp_path / "a.h5", jets(10)[0]
+    chi2 = np.arange(10, dtype=np.float32)
+    blocks = [{"momenta": momenta[rows], "chi2": chi2[rows]} for rows in (slice(7), slice(7, 10))]
+    write_events(file, 10, "f8", blocks, {"settings": {"seed": 1}})
+    events = open_events(file, **CUTS)
+    np.testing.assert_array_equal(events.momenta, momenta)
+    assert events.names == k.PARTICLES and events.attributes == {"settings": {"seed": 1}}
+    with h5py.File(file) as stored:
+        np.testing.assert_array_equal(stored["observables/chi2"][:], chi2)
+        m_tt = k.observables(momenta)[:, 0]
+        np.testing.assert_allclose(stored["observables/m_tt_gev"][:], m_tt, rtol=1e-6)
+    before = file.read_bytes()
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        write_events(file, 10, "f8", blocks, {})
+    assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_files_of_another_layout(tmp_path, original):
@@ -163,18 +171,15 @@ def test_bad_momenta_are_named(momenta, said):
 def test_rounding_is_no_error():
     """Massless partons in single precision, and jets, pass; jets that are too close do not."""
     momenta, cylindrical = jets(2000)
-    light = k.massless(cylindrical[..., 0], cylindrical[..., 2], cylindrical[..., 1]).astype(
-        np.float32
-    )
+    p_t, azimuth, eta, _ = np.moveaxis(cylindrical, -1, 0)
+    light = k.massless(p_t, eta, azimuth).astype(np.float32)
     check_momenta(light, pt_min_gev=22.0, eta_max=5.0)
     with pytest.raises(InputError, match="a mass"):
         check_momenta(light, massive=True)
     check_momenta(momenta, **CUTS)
     far = (k.delta_r(momenta) > 0.5).all(axis=-1)
     check_momenta(momenta[far], **CUTS, delta_r_min=0.5)
-    first = int(np.argmin(far))
-    with pytest.raises(
-        InputError,
-        match=rf"to its nearest for \w+ of event {10 + first}, {int((~far).sum())} of 2000",
-    ):
+    first, count = int(np.argmin(far)), int((~far).sum())
+    said = rf"to its nearest for \w+ of event {10 + first}, {count} of 2000"
+    with pytest.raises(InputError, match=said):
         check_momenta(momenta, **CUTS, delta_r_min=0.5, first=10)

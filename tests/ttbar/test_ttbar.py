@@ -1,5 +1,5 @@
-"""Top pairs from Pythia 8: physics numbers of ttbar.md section 1 on a small sample, the file, and
-what happens when a run is disturbed.
+"""Top pairs from Pythia 8: physics numbers of docs/top_pairs (Events) on a small sample, the file,
+and what happens when a run is disturbed.
 """
 
 import errno
@@ -19,18 +19,18 @@ import pytest
 
 from amplify.cli import main
 from amplify.errors import DivergedError, InputError, MissingExtraError
-from amplify.ttbar import jets, simulation
+from amplify.ttbar import jets, partons, simulation
 from amplify.ttbar import kinematics as k
-from amplify.ttbar import partons as ttbar
+from amplify.ttbar.partons import TtbarSettings
 
-SETTINGS = ttbar.TtbarSettings(seed=7)
+SETTINGS = TtbarSettings(seed=7)
 NO_CUTS = {"pt_min_gev": 0.0, "eta_max": np.inf, "delta_r_min": 0.0}
 
 
 @pytest.fixture(scope="module")
 def bare():
     """20000 events without smearing and cuts."""
-    chunk = ttbar.simulate_chunk(ttbar.TtbarSettings(seed=5, smear=0.0, **NO_CUTS), 0, 20_000)
+    chunk = partons.simulate_chunk(TtbarSettings(seed=5, smear=0.0, **NO_CUTS), 0, 20_000)
     assert len(chunk.momenta) == 20_000
     return chunk.momenta
 
@@ -39,54 +39,48 @@ def test_physics_numbers_with_initial_state_radiation(bare):
     """Four standard deviations of the sample and of the reference together: false alarm 3e-4 for
     five numbers, fixed seed.
     """
-    o = dict(zip(k.OBSERVABLES, k.observables(bare).T, strict=True))
-    n = len(bare)
-    for value, spread, reference, error in (
-        ((o["m_tt_gev"] > 1000).mean(), 0.161, 0.0265, 0.0003),
-        ((o["pt_t_gev"] > 400).mean(), 0.110, 0.0123, 0.0002),
-        (o["pt_t_gev"].mean(), o["pt_t_gev"].std(), 128.9, 0.2),
-        (o["pt_tt_gev"].mean(), o["pt_tt_gev"].std(), 70.1, 0.1),
-    ):
-        assert abs(value - reference) < 4 * np.hypot(spread / np.sqrt(n), error)
+    o = _agrees(bare, ((0.161, 0.0265, 0.0003), (0.110, 0.0123, 0.0002), (128.9, 0.2), (70.1, 0.1)))
     assert abs(np.median(o["m_t_gev"]) - 173.0) < 0.3
     assert abs(np.median(o["m_wplus_gev"]) - 80.37) < 0.3
-    assert abs(o["y_t"].mean()) < 4 * o["y_t"].std() / np.sqrt(n)
+    assert abs(o["y_t"].mean()) < 4 * o["y_t"].std() / np.sqrt(len(bare))
+
+
+def _agrees(momenta, references):
+    """Tails of m_tt and pT, means of pT of the top and the pair: within four standard deviations of
+    the sample and of the reference together. Returns the observables.
+    """
+    o = dict(zip(k.OBSERVABLES, k.observables(momenta).T, strict=True))
+    tail_m_tt, tail_pt, mean_pt, mean_pt_tt = references
+    for value, (spread, reference, error) in (
+        ((o["m_tt_gev"] > 1000).mean(), tail_m_tt),
+        ((o["pt_t_gev"] > 400).mean(), tail_pt),
+        (o["pt_t_gev"].mean(), (o["pt_t_gev"].std(), *mean_pt)),
+        (o["pt_tt_gev"].mean(), (o["pt_tt_gev"].std(), *mean_pt_tt)),
+    ):
+        assert abs(value - reference) < 4 * np.hypot(spread / np.sqrt(len(momenta)), error)
+    return o
 
 
 def test_acceptance_of_the_cuts():
-    """.3374 accepted, and what is left (ttbar.md); 20000 events fix it to .0033, four sigma
-    allowed: false alarm 3e-4 for five numbers, fixed seed.
+    """.3374 accepted, and what is left (docs/top_pairs, Events); 20000 events fix it to .0033, four
+    sigma allowed: false alarm 3e-4 for five numbers, fixed seed.
     """
-    chunk = ttbar.simulate_chunk(ttbar.TtbarSettings(seed=6, smear=0.0), 0, 20_000)
-    assert abs(len(chunk.momenta) / 20_000 - 0.3374) < 0.0134
-    assert (
-        chunk.cut_flow[0] == 20_000
-        and (np.diff(chunk.cut_flow) <= 0).all()
-        and chunk.cut_flow[-1] == len(chunk.momenta)
-    )
-    o = dict(zip(k.OBSERVABLES, k.observables(chunk.momenta).T, strict=True))
+    chunk = partons.simulate_chunk(TtbarSettings(seed=6, smear=0.0), 0, 20_000)
     n = len(chunk.momenta)
-    for value, spread, reference, error in (
-        ((o["m_tt_gev"] > 1000).mean(), 0.153, 0.0239, 0.0005),
-        ((o["pt_t_gev"] > 400).mean(), 0.070, 0.0049, 0.0002),
-        (o["pt_t_gev"].mean(), o["pt_t_gev"].std(), 128.6, 0.1),
-        (o["pt_tt_gev"].mean(), o["pt_tt_gev"].std(), 66.7, 0.1),
-    ):
-        assert abs(value - reference) < 4 * np.hypot(spread / np.sqrt(n), error)
-    assert (
-        (k.pt(chunk.momenta) > 22).all()
-        and (np.abs(k.pseudorapidity(chunk.momenta)) < 5).all()
-        and (k.delta_r(chunk.momenta) > 0.5).all()
-    )
+    assert abs(n / 20_000 - 0.3374) < 0.0134
+    assert chunk.cut_flow[0] == 20_000 and chunk.cut_flow[-1] == n
+    assert (np.diff(chunk.cut_flow) <= 0).all()
+    tails = (0.153, 0.0239, 0.0005), (0.070, 0.0049, 0.0002)
+    _agrees(chunk.momenta, (*tails, (128.6, 0.1), (66.7, 0.1)))
+    assert k.passes(chunk.momenta, pt_min_gev=22, eta_max=5, delta_r_min=0.5).all()
 
 
 def test_smearing_has_the_stated_resolution(bare):
-    smeared = ttbar.simulate_chunk(ttbar.TtbarSettings(seed=5, **NO_CUTS), 0, 20_000).momenta
+    smeared = partons.simulate_chunk(TtbarSettings(seed=5, **NO_CUTS), 0, 20_000).momenta
     ratio = (k.pt(smeared) / k.pt(bare)).ravel()
     assert abs(ratio.mean() - 1) < 2e-3 and abs(ratio.std() - 0.1) < 1e-3
-    np.testing.assert_allclose(
-        (k.pseudorapidity(smeared) - k.pseudorapidity(bare)).std(), 0.02, rtol=0.01
-    )
+    d_eta = k.pseudorapidity(smeared) - k.pseudorapidity(bare)
+    np.testing.assert_allclose(d_eta.std(), 0.02, rtol=0.01)
     np.testing.assert_allclose(k.wrap(k.phi(smeared) - k.phi(bare)).std(), 0.02, rtol=0.01)
     np.testing.assert_allclose(k.mass(smeared) ** 2 / k.pt(smeared) ** 2, 0, atol=1e-9)
 
@@ -97,7 +91,7 @@ def stored(tmp_path_factory):
     parts = tmp_path_factory.mktemp("stored") / "parts"
     simulation._claim(parts, SETTINGS)
     for index in (0, 1):
-        simulation.stored_chunk(ttbar.recipe().simulate, parts, SETTINGS, index)
+        simulation.stored_chunk(partons.recipe().simulate, parts, SETTINGS, index)
     return parts
 
 
@@ -106,9 +100,12 @@ def undisturbed(stored, tmp_path_factory):
     """The file of 4000 events that every way must lead to."""
     out = tmp_path_factory.mktemp("undisturbed") / "a.h5"
     chunks = sorted(stored.glob("*.npz"))
-    flow = sum(np.load(path)["cut_flow"] for path in chunks)
-    simulation.write(out, chunks, 4000, SETTINGS, ttbar.recipe(), flow)
+    simulation.write(out, chunks, 4000, SETTINGS, partons.recipe(), _cut_flow(chunks))
     return out
+
+
+def _cut_flow(chunks):
+    return sum(np.load(path)["cut_flow"] for path in chunks)
 
 
 def test_file(undisturbed):
@@ -121,9 +118,14 @@ def test_file(undisturbed):
         flow, acceptance = json.loads(file.attrs["cut_flow"]), json.loads(file.attrs["acceptance"])
     assert list(flow) == ["generated", "pt", "eta", "delta_r"] and flow["generated"] == 20_000
     fraction = flow["delta_r"] / 20_000
-    np.testing.assert_allclose(
-        acceptance["delta_r"], [fraction, np.sqrt(fraction * (1 - fraction) / 20_000)]
-    )
+    error = np.sqrt(fraction * (1 - fraction) / 20_000)
+    np.testing.assert_allclose(acceptance["delta_r"], [fraction, error])
+
+
+def _command(out):
+    """What simulates the file of `undisturbed`, in one process."""
+    words = f"ttbar --events 4000 --seed 7 --workers 1 --out {out}"
+    return [sys.executable, "-m", "amplify", *words.split()]
 
 
 def test_killed_run_continues_to_the_same_file_with_other_workers(undisturbed, tmp_path):
@@ -131,37 +133,24 @@ def test_killed_run_continues_to_the_same_file_with_other_workers(undisturbed, t
     is not, and no byte differs.
     """
     out, parts = tmp_path / "a.h5", tmp_path / "a.h5.parts"
-    command = [
-        sys.executable,
-        "-m",
-        "amplify",
-        "ttbar",
-        "--events",
-        "4000",
-        "--seed",
-        "7",
-        "--workers",
-        "1",
-        "--out",
-        str(out),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen(_command(out), stderr=subprocess.DEVNULL) as run:
         _wait(lambda: (parts / "000000.npz").exists())
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         run.kill()
     _wait(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in children))
     assert children and not out.exists()
-    (parts / "000001.1.unfinished").write_bytes(b"half a chunk")
-    stamp = (parts / "000000.npz").stat().st_mtime_ns
-    seen = []
-    ttbar.simulate(
+    (parts / "000001.npz.1.part").write_bytes(b"half a chunk")
+    first = parts / "000000.npz"
+    stamp = first.stat().st_mtime_ns
+    steps = []
+    partons.simulate(
         4000,
         out,
         SETTINGS,
         workers=2,
-        progress=lambda n: seen.append((n, (parts / "000000.npz").stat().st_mtime_ns)),
+        progress=lambda n: steps.append((n, first.stat().st_mtime_ns)),
     )
-    assert seen[0][1] == stamp and seen[-1][0] == 4000 and not parts.exists()
+    assert steps[0][1] == stamp and steps[-1][0] == 4000 and not parts.exists()
     assert out.read_bytes() == undisturbed.read_bytes()
 
 
@@ -169,43 +158,22 @@ def test_full_disk_keeps_what_is_finished(stored, undisturbed, tmp_path):
     """A limit on the size of files stands for the disk: chunks fit, the result does not."""
     out, parts = tmp_path / "a.h5", tmp_path / "a.h5.parts"
     shutil.copytree(stored, parts)
-    command = [
-        sys.executable,
-        "-m",
-        "amplify",
-        "ttbar",
-        "--events",
-        "4000",
-        "--seed",
-        "7",
-        "--workers",
-        "1",
-        "--out",
-        str(out),
-    ]
     # set by a process between this one and the command: forking here would be a risk for JAX's
     # threads
-    limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({420_000}, resource.RLIM_INFINITY)); os.execv(sys.argv[1], sys.argv[1:])"
-    run = subprocess.run([sys.executable, "-c", limited, *command], capture_output=True, text=True)
-    assert (
-        run.returncode == 2
-        and run.stderr.splitlines()[-1].startswith("error: ")
-        and "finished chunks are kept" in run.stderr
+    limited = (
+        "import os, resource, sys; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (420_000, resource.RLIM_INFINITY)); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
     )
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [
-        "000000.npz",
-        "000001.npz",
-        "a.h5.parts",
-        "settings.json",
-    ]
-    simulation.write(
-        out,
-        sorted(parts.glob("*.npz")),
-        4000,
-        SETTINGS,
-        ttbar.recipe(),
-        sum(np.load(p)["cut_flow"] for p in parts.glob("*.npz")),
-    )
+    words = [sys.executable, "-c", limited, *_command(out)]
+    run = subprocess.run(words, capture_output=True, text=True)
+    last_line = run.stderr.splitlines()[-1]
+    assert run.returncode == 2 and last_line.startswith("error: ")
+    assert "finished chunks are kept" in last_line
+    names = sorted(path.name for path in tmp_path.rglob("*"))
+    assert names == ["000000.npz", "000001.npz", "a.h5.parts", "settings.json"]
+    chunks = sorted(parts.glob("*.npz"))
+    simulation.write(out, chunks, 4000, SETTINGS, partons.recipe(), _cut_flow(chunks))
     assert out.read_bytes() == undisturbed.read_bytes()
 
 
@@ -215,17 +183,13 @@ def test_full_disk_while_a_chunk_is_written(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(np, "savez", half)
+    chunk = simulation.Chunk(np.zeros((1, 6, 4)), np.ones(4))
     with pytest.raises(OSError, match="No space left"):
-        simulation.stored_chunk(
-            lambda settings, index: simulation.Chunk(np.zeros((1, 6, 4)), np.ones(4)),
-            tmp_path,
-            SETTINGS,
-            0,
-        )
+        simulation.stored_chunk(lambda settings, index: chunk, tmp_path, SETTINGS, 0)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(simulation, "_simulate", lambda *_: half(io.BytesIO()))
     with pytest.raises(InputError, match=r"No space left.*finished chunks are kept"):
-        ttbar.simulate(10, tmp_path / "a.h5", SETTINGS, workers=1)
+        partons.simulate(10, tmp_path / "a.h5", SETTINGS, workers=1)
     assert (tmp_path / "a.h5.parts" / "settings.json").exists()
 
 
@@ -256,14 +220,14 @@ def test_missing_packages_are_one_line(tmp_path, monkeypatch, module, name):
         jets.simulate(10, tmp_path / "a.h5", workers=1)
     if module != "fastjet":
         with pytest.raises(MissingExtraError, match=name):
-            ttbar.simulate(10, tmp_path / "a.h5", workers=1)
+            partons.simulate(10, tmp_path / "a.h5", workers=1)
     assert not list(tmp_path.iterdir())
 
 
 def test_killed_worker_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(simulation, "stored_chunk", _killed)
     with pytest.raises(InputError, match="finished chunks are kept"):
-        ttbar.simulate(10, tmp_path / "b.h5", workers=1)
+        partons.simulate(10, tmp_path / "b.h5", workers=1)
 
 
 def _killed(*_):
@@ -274,23 +238,23 @@ def test_bad_input(tmp_path):
     taken = tmp_path / "taken.h5"
     taken.write_bytes(b"precious")
     with pytest.raises(InputError, match="does not exist yet"):
-        ttbar.simulate(10, taken)
+        partons.simulate(10, taken)
     assert taken.read_bytes() == b"precious"
     for n, settings, workers in (
-        (0, ttbar.TtbarSettings(), 1),
-        (5, ttbar.TtbarSettings(smear=-1.0), 1),
-        (5, ttbar.TtbarSettings(), 0),
-        (5, ttbar.TtbarSettings(seed=-1), 1),
+        (0, TtbarSettings(), 1),
+        (5, TtbarSettings(smear=-1.0), 1),
+        (5, TtbarSettings(), 0),
+        (5, TtbarSettings(seed=-1), 1),
     ):
         with pytest.raises(InputError):
-            ttbar.simulate(n, tmp_path / "x.h5", settings, workers=workers)
-    simulation._claim(tmp_path / "y.h5.parts", ttbar.TtbarSettings(seed=1))
+            partons.simulate(n, tmp_path / "x.h5", settings, workers=workers)
+    simulation._claim(tmp_path / "y.h5.parts", TtbarSettings(seed=1))
     with pytest.raises(InputError, match="remove the directory"):
-        ttbar.simulate(10, tmp_path / "y.h5", ttbar.TtbarSettings(seed=2), workers=1)
+        partons.simulate(10, tmp_path / "y.h5", TtbarSettings(seed=2), workers=1)
     (tmp_path / "z.h5.parts").mkdir()
     (tmp_path / "z.h5.parts" / "000000.npz").write_bytes(b"damaged")
     with pytest.raises(InputError, match="damaged"):
-        ttbar.simulate(10, tmp_path / "z.h5", workers=1)
+        partons.simulate(10, tmp_path / "z.h5", workers=1)
 
 
 @pytest.mark.parametrize(
@@ -300,10 +264,5 @@ def test_bad_input(tmp_path):
 def test_options_of_the_other_level(tmp_path, capsys, words, said):
     with pytest.raises(SystemExit) as stop:
         main(["ttbar", "--events", "10", "--out", str(tmp_path / "a.h5"), *words])
-    lines = capsys.readouterr().err.splitlines()
-    assert (
-        stop.value.code == 2
-        and len(lines) == 1
-        and said in lines[0]
-        and not list(tmp_path.iterdir())
-    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and said in line and not list(tmp_path.iterdir())
