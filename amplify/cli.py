@@ -19,6 +19,7 @@ from amplify.commands.demo import Demo
 from amplify.commands.differential import Differential
 from amplify.commands.report import Report
 from amplify.commands.ttbar import Ttbar
+from amplify.devices import one_blas_thread
 from amplify.errors import AmplifyError
 
 COMMANDS = {
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command `amplify`."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        _parsed(words).run("amplify " + shlex.join(words))
+        command = _parsed(words)
+        one_blas_thread()
+        command.run("amplify " + shlex.join(words))
     except AmplifyError as error:
         _fail(str(error))
     except BrokenPipeError:  # whoever reads has enough, as head does

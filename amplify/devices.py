@@ -1,8 +1,9 @@
 """Devices: one per CPU core, so that members train side by side on a laptop with the code that uses
-several GPUs.
+several GPUs. Threads of BLAS: one, where matrices are small.
 """
 
 import os
+import sys
 
 
 def usable_cores() -> int:
@@ -24,3 +25,19 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", usable_cores())
     except RuntimeError:
         return  # the devices exist already: then they stay as they are
+
+
+def one_blas_thread() -> None:
+    """Lets NumPy's OpenBLAS compute in one thread; call it before NumPy is imported.
+
+    Its threads wait for each other by spinning: on a busy machine the small matrices of a learned
+    ratio then cost four times the processor time. The environment stays as it was, for the
+    processes that are started from here.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    if name in os.environ or "numpy" in sys.modules:
+        return
+    os.environ[name] = "1"
+    import numpy  # noqa: F401  which reads it, once
+
+    del os.environ[name]

@@ -13,6 +13,7 @@ import pytest
 from tests.docs.pages import DOCS, blocks
 
 FILES = {block.file: block for block in blocks(DOCS / "extending.md") if block.file}
+SLOW = ["test_training_finds_the_truth_and_members_reach_a_result"]
 CONTRACTS = [name.removesuffix(".py") for name in FILES if name.startswith("test_")]
 
 
@@ -60,7 +61,12 @@ def test_each_kind_of_extension_has_a_contract():
 
 
 @pytest.mark.parametrize(
-    ("contract", "name"), [(file, name) for file in CONTRACTS for name in _tests(file)]
+    ("contract", "name"),
+    [
+        pytest.param(file, name, marks=[pytest.mark.slow] if name in SLOW else ())
+        for file in CONTRACTS
+        for name in _tests(file)
+    ],
 )
 def test_contract(contract, name, folder, formats, request):
     if contract == "test_comma_separated":  # the registration of an earlier test is forgotten

@@ -18,10 +18,9 @@ from amplify.nets import lgatr as lgatr_module
 from amplify.nets import multivectors as mv
 from amplify.nets.from_torch import lgatr_from_torch
 from amplify.nets.lgatr import LGATr, LGATrConfig, published
+from tests.compiled import jit
 from tests.nets.test_algebra import random_lorentz
 
-# half the time to compile
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CASES = {  # as in references/make_lgatr.py
     "default": LGATrConfig(2, 1, 4, 3, 2, 8, blocks=2, heads=2),
     "published": published(

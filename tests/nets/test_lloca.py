@@ -2,7 +2,6 @@
 equivariant: shown, and shown to be able to fail.
 """
 
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -24,13 +23,12 @@ from amplify.nets.frames import (
 from amplify.nets.from_torch import frames_from_torch, lloca_from_torch
 from amplify.nets.lloca import LLoCa, LLoCaConfig
 from amplify.nets.transformer import TransformerConfig, Transport
+from tests.compiled import jit
 
 METRIC = np.diag([1.0, -1, -1, -1])
 TINY = LLoCaConfig(
     TransformerConfig(12, 2, 2, 1, vectors=1), FramesConfig(6, 2), out_scalars=2, out_vectors=2
 )
-# half the time to compile
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 apply = jit(LLoCa(TINY).apply)  # compiled once for tests with the same shapes
 CASES = {  # as in references/make_lloca.py
     "default": (TransformerConfig(24, 2, 2, 4, 1), FramesConfig(16, 2), 2, 1, True),
