@@ -90,7 +90,8 @@ class Status(IntEnum):
 
 
 class AveragingEstimate(NamedTuple):
-    """Averaging amplification per region (method.md section 2). All arrays are [region].
+    """Averaging amplification per region (docs/method, Averaging amplification).
+    All arrays are [region].
 
     Attributes:
         integral: mean over members of the fraction of events inside.
@@ -124,7 +125,8 @@ class AveragingEstimate(NamedTuple):
 
 
 class DifferentialEstimate(NamedTuple):
-    """Differential amplification per region (method.md section 3). All arrays are [region].
+    """Differential amplification per region (docs/method, Differential
+    amplification). All arrays are [region].
 
     Attributes:
         distance: D, the distance of the distribution functions of truth and generator in the
@@ -132,7 +134,7 @@ class DifferentialEstimate(NamedTuple):
         n_equiv: true events whose distribution functions are as far from the truth, (K1 / D)^2, for
             n_gen -> infinity.
         n_equiv_at_n_gen: the same for the events that were generated, 1 / (1 / n_equiv + 1 /
-            n_gen); up to 18 % too large for smooth differences.
+            n_gen); up to 22 % too large for smooth differences.
         factor: amplification G = n_equiv / n_train.
         n_gen: generated events, effective ones for weights.
         n_holdout: holdout events, effective ones for weights.

@@ -13,11 +13,17 @@ from pathlib import Path  # noqa: E402
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+import scipy.linalg  # noqa: E402, F401  so that its threads are known, too
+from threadpoolctl import threadpool_limits  # noqa: E402
 
 collect_ignore_glob = ["nets/references/*"]  # scripts that need PyTorch
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# one thread of linear algebra a process: several wait for each other where cores are busy, three
+# times as long as one works
+threadpool_limits(1, user_api="blas")
 
 # processes that tests start run the code that is tested, wherever they are and whatever is installed
 _ROOT = str(Path(__file__).parents[1])

@@ -1,4 +1,4 @@
-"""averaging_amplification: arrays in, estimate out (method.md section 2)."""
+"""averaging_amplification: arrays in, estimate out (docs/method, Averaging amplification)."""
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ def test_formulas_on_numbers_worked_out_by_hand(x64):
 
 
 def test_trap_of_the_naive_estimate(x64):
-    """method.md section 2: true G 4.2, 32 members, n_gen 4000, n_train 2000. Medians over 4000
+    """The trap of docs/method: true G 4.2, 32 members, n_gen 4000, n_train 2000. Medians over 4000
     trials, whose own error is below 1 %.
     """
     rng = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def test_trap_of_the_naive_estimate(x64):
     value = np.asarray(subtracted.factor.value)
     assert (
         abs(np.nanmedian(value) / 4.14 - 1) < 0.05
-    )  # of the resolved trials, which is how method.md counts
+    )  # of the resolved trials, which is how docs/method counts
     # of all trials, unresolved ones as infinite: the median of chi^2_31 is 30.34, so 1 / (30.34 /
     # 31 (1 / n_gen + 1 / n_true) - 1 / n_gen)
     median = 1 / (30.34 / 31 * (1 / n_gen + 1 / (g_true * n_train)) - 1 / n_gen) / n_train

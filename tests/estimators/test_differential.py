@@ -1,5 +1,5 @@
-"""Differential amplification against closed forms and simulated truth (method.md section 3,
-references 3 to 7 and 9).
+"""Differential amplification against closed forms and simulated truth (docs/method, Reference
+numbers, 3 to 7 and 9).
 """
 
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from scipy.stats import chi2, norm
 
 from amplify.errors import InputError
 from amplify.estimators import differential as df
-from amplify.estimators.unified import unified_interval
 from amplify.estimators.kolmogorov import K1, Counts
+from amplify.estimators.unified import unified_interval
 from amplify.truth import gaussian, ring
 from amplify.types import Status
 
@@ -68,8 +68,7 @@ def test_reference_6_fitted_mean(x64):
 def test_reference_7_fitted_mean_and_width(x64):
     """Deterministic: 600 x 600 quantiles of the fitted mean and width of 1000 events.
 
-    method.md has 3.70, 4.26 in the ratio and 4.78, 5.89 in x, 1 to 2 % more than closed forms and,
-    in a second way, densities on a grid give.
+    By closed forms; densities on a grid, a second way, give the same.
     """
     n, points = 1000, 600
     quantiles = (np.arange(points) + 0.5) / points

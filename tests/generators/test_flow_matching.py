@@ -21,6 +21,7 @@ from amplify.nets.velocity import VectorVelocity, fourier_features
 from amplify.sampling import uniform_latents
 from amplify.training.fit import FitConfig, fit_members
 from amplify.types import Trainable
+from tests.compiled import jit
 
 
 def _plain(dim, angles=()):
@@ -32,7 +33,7 @@ def _plain(dim, angles=()):
 def _net(dim, angles=(), hidden=(16, 16), seed=0):
     """A velocity with random weights everywhere, the last layer included."""
     net = VectorVelocity(hidden, tuple(i in angles for i in range(dim)), 3)
-    params = net.init(jax.random.key(seed), jnp.zeros((1, dim)), jnp.zeros(1))
+    params = jit(net.init)(jax.random.key(seed), jnp.zeros((1, dim)), jnp.zeros(1))
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     noise = [jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
@@ -49,10 +50,10 @@ def test_a_linear_velocity_gives_the_gaussian_of_the_closed_form():
     move = expm(a)
     x = np.random.default_rng(0).normal(size=(50, 2))
     expected = multivariate_normal(np.zeros(2), move @ move.T).logpdf(x)
-    np.testing.assert_allclose(flow.log_prob({}, jnp.asarray(x)), expected, rtol=1e-7)
+    np.testing.assert_allclose(jit(flow.log_prob)({}, jnp.asarray(x)), expected, rtol=1e-7)
     latent = uniform_latents(jax.random.key(1), 20, 2).astype(jnp.float64)
     base = normal_base(jnp.zeros(2, bool)).sample(latent)
-    np.testing.assert_allclose(flow.sample({}, latent), base @ move.T, atol=1e-8)
+    np.testing.assert_allclose(jit(flow.sample)({}, latent), base @ move.T, atol=1e-8)
 
 
 @pytest.mark.usefixtures("x64")
@@ -63,15 +64,15 @@ def test_samples_agree_with_scipy_and_density_with_the_jacobian_of_sampling():
     flow = flow_matching(velocity, own, solver=Solver(40))
     latent = uniform_latents(jax.random.key(2), 2, 3).astype(jnp.float64)
     base = normal_base(jnp.asarray(own.periodic))
-    x = np.asarray(flow.sample(params, latent))
-    field = jax.jit(lambda t, u: velocity.apply(params, u[None], jnp.asarray(t)[None])[0])
+    x = np.asarray(jit(flow.sample)(params, latent))
+    field = jit(lambda t, u: velocity.apply(params, u[None], jnp.asarray(t)[None])[0])
     for u0, end in zip(np.asarray(base.sample(latent)), x, strict=True):
         solution = solve_ivp(field, (0, 1), u0, rtol=1e-8, atol=1e-10, method="DOP853")
         np.testing.assert_allclose((end - own.shift) / own.scale, solution.y[:, -1], atol=1e-6)
-    jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda u: flow.sample(params, u[None])[0])))(latent)
+    jacobian = jit(jax.vmap(jax.jacfwd(lambda u: flow.sample(params, u[None])[0])))(latent)
     # uniform latents: no density of their own
     expected = -np.linalg.slogdet(jacobian)[1]
-    np.testing.assert_allclose(flow.log_prob(params, jnp.asarray(x)), expected, atol=2e-5)
+    np.testing.assert_allclose(jit(flow.log_prob)(params, jnp.asarray(x)), expected, atol=2e-5)
 
 
 @pytest.mark.usefixtures("x64")
@@ -79,7 +80,7 @@ def test_hutchinson_with_many_probes_is_the_exact_divergence():
     velocity, params = _net(4)
     x = jax.random.normal(jax.random.key(3), (6, 4))
     exact, many, few = (
-        flow_matching(velocity, _plain(4), solver=Solver(10, probes=n)).log_prob(params, x)
+        jit(flow_matching(velocity, _plain(4), solver=Solver(10, probes=n)).log_prob)(params, x)
         for n in (0, 1000, 1)
     )
     # errors fall with the root of the probes: about .03 and 1
@@ -93,7 +94,7 @@ def test_the_density_of_an_angle_and_a_line_integrates_to_one():
     line, circle = np.linspace(-9, 9, 241), np.linspace(-np.pi, np.pi, 121)[:-1]
     grid = jnp.asarray(np.stack(np.meshgrid(line, circle, indexing="ij"), -1).reshape(-1, 2))
     cell = (line[1] - line[0]) * (circle[1] - circle[0])
-    total = np.exp(jax.jit(flow.log_prob)(params, grid)).sum() * cell
+    total = np.exp(jit(flow.log_prob)(params, grid)).sum() * cell
     assert total == pytest.approx(1, abs=2e-3)
 
 
@@ -103,14 +104,14 @@ def test_angles_go_the_short_way_round_and_stay_on_the_circle():
     x = jax.random.uniform(jax.random.key(4), (200, 2), minval=-3.0, maxval=3.0)
     turned = x + jnp.array([[0.0, 2 * np.pi]])
     key, weight = jax.random.key(5), jnp.ones(200)
-    of_x, of_turned = (jax.jit(flow.loss)(params, key, y, weight) for y in (x, turned))
+    of_x, of_turned = (jit(flow.loss)(params, key, y, weight) for y in (x, turned))
     np.testing.assert_allclose(of_x, of_turned, rtol=1e-5)
     still = flow_matching(Velocity(lambda key: {}, lambda params, u, t: 0 * u), _plain(2, (1,)))
     # differences on the circle are uniform in [-pi, pi): variance pi^2 / 3; along the line 1 + 3;
     # without wrapping the first would be twice as large
-    far = still.loss({}, key, x.at[:, 1].set(3.0).at[:, 0].set(0.0), weight)
+    far = jit(still.loss)({}, key, x.at[:, 1].set(3.0).at[:, 0].set(0.0), weight)
     assert float(far) == pytest.approx((np.pi**2 / 3 + 1) / 2, rel=0.2)
-    samples = jax.jit(flow.sample)(params, uniform_latents(jax.random.key(6), 500, 2))
+    samples = jit(flow.sample)(params, uniform_latents(jax.random.key(6), 500, 2))
     assert np.abs(samples[:, 1]).max() <= np.pi + 1e-6
 
 
@@ -118,7 +119,7 @@ def test_blocks_do_not_change_events():
     velocity, params = _net(2)
     latent = uniform_latents(jax.random.key(7), 103, 2)
     at_once, in_blocks = (
-        flow_matching(velocity, _plain(2), solver=Solver(5, block=size)).sample(params, latent)
+        jit(flow_matching(velocity, _plain(2), solver=Solver(5, block=size)).sample)(params, latent)
         for size in (None, 10)
     )
     np.testing.assert_allclose(at_once, in_blocks, atol=1e-6)
@@ -129,10 +130,11 @@ def test_weights_count_as_repetitions_in_the_loss():
     flow = flow_matching(velocity, _plain(2))
     x, key = jax.random.normal(jax.random.key(8), (50, 2)), jax.random.key(9)
     half = jnp.where(jnp.arange(50) < 25, 1.0, 0.0)
-    by_weight = flow.loss(params, key, x, half)
-    other = flow.loss(params, key, x.at[25:].set(100.0), half)
+    loss = jit(flow.loss)
+    by_weight = loss(params, key, x, half)
+    other = loss(params, key, x.at[25:].set(100.0), half)
     np.testing.assert_allclose(by_weight, other, rtol=1e-6)
-    np.testing.assert_allclose(flow.loss(params, key, x, 3 * half), by_weight, rtol=1e-6)
+    np.testing.assert_allclose(loss(params, key, x, 3 * half), by_weight, rtol=1e-6)
 
 
 def test_fourier_features():
@@ -151,7 +153,8 @@ def test_training_moves_the_flow_to_the_data():
     ensemble = fit_members(keys, flow, x, rows, config=FitConfig(200, 128, 1e-2))
     latent = uniform_latents(jax.random.key(12), 4000, 1)
     for m in range(2):
-        y = flow.sample(jax.tree.map(lambda leaf, m=m: leaf[m], ensemble.params), latent)
+        member = jax.tree.map(lambda leaf, m=m: leaf[m], ensemble.params)
+        y = jit(flow.sample)(member, latent)
         assert float(y.mean()) == pytest.approx(5, abs=0.1)
         assert float(y.std()) == pytest.approx(0.5, abs=0.06)
 

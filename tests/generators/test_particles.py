@@ -19,6 +19,7 @@ from amplify.nets.particles import ParticleLGATr, ParticleLLoCa, ParticleTransfo
 from amplify.nets.transformer import TransformerConfig
 from amplify.sampling import uniform_latents
 from amplify.ttbar import kinematics
+from tests.compiled import jit
 
 CUTS = Cuts()
 
@@ -46,7 +47,7 @@ def test_jet_chart_and_back(massive):
     x = chart.from_momenta(p)
     assert x.shape == (200, chart.dim) == (200, 24 if massive else 18)
     np.testing.assert_allclose(chart.to_momenta(x), p, rtol=1e-8)
-    single = jax.jit(chart.to_momenta)(jnp.asarray(x, jnp.float32))
+    single = jit(chart.to_momenta)(jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(single, p, rtol=2e-4, atol=1e-3)
     assert len(chart.angles) == 6 and np.abs(x[:, chart.angles]).max() <= np.pi
     far = chart.to_momenta(np.full((1, chart.dim), 300.0))
@@ -70,7 +71,7 @@ def test_wild_points_of_the_base_are_finite_momenta():
     width = x.std(axis=0)
     wild = x.mean(axis=0) + 6 * width * np.random.default_rng(1).uniform(-1, 1, (20_000, chart.dim))
     wild[:, chart.angles] = kinematics.wrap(wild[:, chart.angles])
-    p = jax.jit(chart.to_momenta)(jnp.asarray(wild, jnp.float32))
+    p = jit(chart.to_momenta)(jnp.asarray(wild, jnp.float32))
     assert np.isfinite(p).all() and float(p[..., 0].max()) > 1e5
 
 
@@ -80,7 +81,7 @@ def test_base_obeys_the_cuts_and_has_the_marginals_of_rejected_normal_momenta():
     """
     base = cut_base(_identity(24, range(1, 24, 4)), 6, 4, CUTS)
     latent = uniform_latents(jax.random.key(0), 4000, 24)
-    sample = jax.jit(base.sample)
+    sample = jit(base.sample)
     x = np.asarray(sample(latent)).reshape(-1, 6, 4)
     p = kinematics.from_jet_coordinates(x.astype(float), CUTS.pt_min_gev)
     assert kinematics.passes(p, **CUTS._asdict()).all()
@@ -109,15 +110,13 @@ def test_density_of_the_base_is_normalised():
     cell = (log_pt[1] - log_pt[0]) * (eta[1] - eta[0]) * 2 * np.pi
 
     def total(base):
-        return (
-            np.exp(np.asarray(jax.jit(base.log_prob)(jnp.asarray(grid, jnp.float32)))).sum() * cell
-        )
+        return np.exp(np.asarray(jit(base.log_prob)(jnp.asarray(grid, jnp.float32)))).sum() * cell
 
     assert total(one) == pytest.approx(1, abs=2e-3)
     # the edges of the cut fall between points of the grid
     assert total(narrow) == pytest.approx(1, abs=0.02)
     latent = uniform_latents(jax.random.key(1), 200_000, 3)
-    pairs = np.asarray(jax.jit(one.sample)(latent), float).reshape(-1, 2, 3)
+    pairs = np.asarray(jit(one.sample)(latent), float).reshape(-1, 2, 3)
     distance = kinematics.delta_r(kinematics.from_jet_coordinates(pairs, CUTS.pt_min_gev))[:, 0]
     share = (distance > CUTS.delta_r_min).mean()
     x = jnp.asarray([[3.0, 0.1, 0.5, 4.0, 2.0, -1.0]])
@@ -147,12 +146,12 @@ def test_flow_of_jets_and_what_a_rotation_about_the_beam_leaves_alone(name):
     # an azimuth among the features would break the symmetry unseen
     np.testing.assert_array_equal(chart.features(turned_x, turned_x), features)
     momenta, t = jnp.asarray(p[:20] / UNIT_GEV, jnp.float32), jnp.linspace(0.0, 1.0, 20)
-    params = jax.jit(net.init)(jax.random.key(1), features, momenta, t)
+    params = jit(net.init)(jax.random.key(1), features, momenta, t)
     params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # away from a last layer of zeros
     c, s = np.cos(1.1), np.sin(1.1)
     turn = jnp.asarray([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]], jnp.float32)
 
-    @jax.jit
+    @jit
     def velocity(momenta):
         return chart.velocity(momenta, *net.apply(params, features, momenta, t))
 
@@ -165,9 +164,9 @@ def test_flow_of_jets_and_what_a_rotation_about_the_beam_leaves_alone(name):
         return  # the rest is the same for all, and compiles for long
     flow = particle_flow(x, chart, net, Solver(2))
     params, latent = flow.init(jax.random.key(2)), uniform_latents(jax.random.key(3), 50, 18)
-    y = np.asarray(jax.jit(flow.sample)(params, latent), float)
+    y = np.asarray(jit(flow.sample)(params, latent), float)
     assert kinematics.pt(chart.to_momenta(y)).min() >= CUTS.pt_min_gev
-    assert np.isfinite(jax.jit(flow.loss)(params, jax.random.key(4), x, jnp.ones(len(x))))
+    assert np.isfinite(jit(flow.loss)(params, jax.random.key(4), x, jnp.ones(len(x))))
 
 
 def test_velocity_of_angles_follows_the_four_vector():
