@@ -25,7 +25,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # times as long as one works
 threadpool_limits(1, user_api="blas")
 
-# processes that tests start run the code that is tested, wherever they are and whatever is installed
+# processes that tests start run the code that is tested, whatever is installed
 _ROOT = str(Path(__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

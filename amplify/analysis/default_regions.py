@@ -1,7 +1,8 @@
-"""Where one looks unless told otherwise: all that is counted in one pass over each sample.
+"""Where one looks unless told otherwise.
 
-Regions to estimate in (ten equiprobable bins of each column and its tails), a scan of resolutions,
-a map of two columns, and a histogram of each column.
+Averaging: all that is counted in one pass over each sample, which are regions to estimate in (ten
+equiprobable bins of each column and its tails), a scan of resolutions, a map of two columns, and a
+histogram of each column. Differential: everything, bulk and tails.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,10 @@ import numpy as np
 
 from amplify import regions as rg
 from amplify.analysis.panels import Panel, panel_edges
+from amplify.analysis.questions import DifferentialQuestion
+from amplify.analysis.two_samples import TwoSamples
 from amplify.errors import InputError
+from amplify.regions.cuts import Cut, as_regions
 from amplify.types import Events
 
 BINS = 10  # of each column
@@ -20,6 +24,7 @@ MAP_CELLS = 6  # along each of two columns
 TAIL = 0.01  # share of the events in a tail
 # with few training events a tail is larger, so that some of them are there
 TAIL_OF_FEW, FEW = 0.05, 5000
+BULK_AND_TAILS = 1000  # holdout events from which on a differential estimate looks at both
 
 
 class Scan(NamedTuple):
@@ -136,6 +141,27 @@ class _Ends:
         self.low = np.concatenate([self.low, edges[:-1]])
         self.high = np.concatenate([self.high, edges[1:]])
         return np.arange(begin, begin + len(edges) - 1)
+
+
+def differential_regions(
+    question: DifferentialQuestion, cuts: Sequence[Cut], two: TwoSamples, holdout: Events
+) -> rg.Regions:
+    """Everything first; then the user's regions, bins of each column, or bulk and tails."""
+    everything = rg.mask(lambda x: np.ones(len(x), bool), "all")
+    if isinstance(question.regions, rg.Regions):
+        return rg.join(everything, question.regions)
+    if cuts:
+        return rg.join(everything, as_regions(cuts, two.generated.names))
+    if question.bins is not None:
+        bins = [
+            rg.equiprobable(holdout.x, rg.column(i), question.bins, name, holdout.weight)
+            for i, name in enumerate(two.names)
+        ]
+        return rg.join(everything, *bins)
+    if len(holdout.x) >= BULK_AND_TAILS and two.names:
+        looked_at = holdout.x[:, : len(two.names)]
+        return rg.join(everything, rg.bulk_and_tails(looked_at, holdout.weight))
+    return rg.join(everything)
 
 
 def map_places(columns: tuple[str, str] | None, names: Sequence[str]) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ import numpy as np
 from amplify import regions as rg
 from amplify.analysis import cross_fitted, samples, tallies
 from amplify.analysis.curves import approach, distribution_functions, ratio_map
-from amplify.analysis.default_regions import map_places
+from amplify.analysis.default_regions import differential_regions, map_places
 from amplify.analysis.differential_warnings import differential_warnings
 from amplify.analysis.panels import Panels
 from amplify.analysis.questions import DifferentialQuestion, cuts_file
@@ -25,12 +25,12 @@ from amplify.analysis.summary import ChosenSummary, choose_summary
 from amplify.analysis.two_samples import (
     TwoSamples,
     check_weights,
-    differential_regions,
     load_holdout,
     open_two_samples,
 )
 from amplify.estimators import differential as df
-from amplify.estimators.learned import GEN_PER_TRUE, sensitivities
+from amplify.estimators.learned import GEN_PER_TRUE
+from amplify.estimators.sensitivity import sensitivities
 from amplify.progress import Progress, silent
 from amplify.regions.cuts import read_cuts
 from amplify.results.result import Answer, Result

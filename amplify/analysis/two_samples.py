@@ -1,4 +1,4 @@
-"""A generated sample and a holdout with the same columns, and the regions both are cut to."""
+"""A generated sample and a holdout with the same columns."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -6,19 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amplify import regions as rg
 from amplify.analysis import samples
 from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.summary import ChosenSummary
 from amplify.errors import InputError
-from amplify.regions.cuts import Cut, as_regions, columns_of
+from amplify.regions.cuts import Cut, columns_of
 from amplify.tables import files
 from amplify.tables.table import Table
 from amplify.text import listed
 from amplify.types import Events
 
 _MOST_HOLDOUT = 1 << 26  # numbers of the holdout kept in memory, 512 MB
-_BULK_AND_TAILS = 1000  # holdout events from which on both are looked at
 
 
 class TwoSamples(NamedTuple):
@@ -105,27 +103,6 @@ def check_weights(source: str, weight: np.ndarray | None) -> None:
     if weight is not None and len(weight) and not weight.sum() > 0:
         got = f"{weight.sum():g}"
         raise InputError(f"weights of {source}", "a positive sum", got, "check the weight column")
-
-
-def differential_regions(
-    question: DifferentialQuestion, cuts: Sequence[Cut], two: TwoSamples, holdout: Events
-) -> rg.Regions:
-    """Everything first; then the user's regions, bins of each column, or bulk and tails."""
-    everything = rg.mask(lambda x: np.ones(len(x), bool), "all")
-    if isinstance(question.regions, rg.Regions):
-        return rg.join(everything, question.regions)
-    if cuts:
-        return rg.join(everything, as_regions(cuts, two.generated.names))
-    if question.bins is not None:
-        bins = [
-            rg.equiprobable(holdout.x, rg.column(i), question.bins, name, holdout.weight)
-            for i, name in enumerate(two.names)
-        ]
-        return rg.join(everything, *bins)
-    if len(holdout.x) >= _BULK_AND_TAILS and two.names:
-        looked_at = holdout.x[:, : len(two.names)]
-        return rg.join(everything, rg.bulk_and_tails(looked_at, holdout.weight))
-    return rg.join(everything)
 
 
 def _weights(tables: Sequence[Table], column: str | None) -> list[str | None]:

@@ -74,7 +74,7 @@ class Answer:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Answers to one question, what they were made from, and what is worth a warning.
 
@@ -162,6 +162,11 @@ class Result:
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [summary_verdict(every), how_many(every)]
         return "\n".join(line for line in lines if line)
+
+    def __repr__(self) -> str:
+        """One line: `print` shows the table."""
+        methods = " and ".join(dict.fromkeys(answer.method for answer in self.answers))
+        return f"<Result of {methods} in {len(self.labels)} regions: {self.verdict}>"
 
     def _repr_html_(self) -> str:
         """The verdict and the table, for a notebook."""

@@ -7,6 +7,7 @@ the events that are tested, nor the training events of the generator. Your own n
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,32 @@ class Learner(Protocol):
     ) -> Summary:
         """Events of both kinds and their weights to a summary."""
         ...
+
+
+OnTrue = Callable[..., Summary]  # true events [n, dim] and their weights [n] or None -> Summary
+
+
+@dataclass(frozen=True)
+class TwoStepLearner:
+    """A learner that does its work on the generated events once, for any number of true samples:
+    studies that teach again and again with the same generated events look for `on_generated`.
+
+    Attributes:
+        on_generated: generated events [n, dim] and their weights [n] or None -> a function of
+            true events and their weights -> Summary.
+    """
+
+    on_generated: Callable[[np.ndarray, np.ndarray | None], OnTrue]
+
+    def __call__(
+        self,
+        x_gen: Float[np.ndarray, "gen dim"],
+        x_true: Float[np.ndarray, "true dim"],
+        weight_gen: Float[np.ndarray, " gen"] | None = None,
+        weight_true: Float[np.ndarray, " true"] | None = None,
+    ) -> Summary:
+        """Events of both kinds and their weights to a summary."""
+        return self.on_generated(x_gen, weight_gen)(x_true, weight_true)
 
 
 def exact_ratio(log_prob_gen: LogProb, log_prob_true: LogProb) -> Summary:

@@ -6,15 +6,28 @@ Polynomials spread a local difference over all of space and lose most of it at t
 is constant elsewhere. Each bump more has to pay for having been chosen among many.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32
 
-from amplify.summaries.least_squares import FOLDS, Family, Models, Teaching, fold_means, streamed
+from amplify.summaries.least_squares import (
+    FOLDS,
+    Models,
+    ModelsOfTrue,
+    TwoStepFamily,
+    fold_means,
+    streamed,
+)
 
 _RIDGE = 1e-3
+_BLOCK = 128  # events whose bumps stay in the cache
+_LEAST_EXPONENT = np.float32(-86)  # e^-88 is denormal in single precision, and five times as slow
+
+Step = tuple[list[int], np.ndarray]  # bumps that were chosen so far, their coefficients
 
 
 def bumps(
@@ -24,7 +37,7 @@ def bumps(
     widths: tuple[float, ...] = (0.15, 0.3, 0.6),
     penalty: float = 3.0,
     most_gen: int = 10_000,
-) -> Family:
+) -> TwoStepFamily:
     """Models with one, two ... `most` bumps.
 
     Args:
@@ -37,67 +50,163 @@ def bumps(
         most_gen: generated events in the fit.
     """
 
-    def family(teaching: Teaching) -> Models:
-        gen = teaching.gen[:most_gen]
-        share = teaching.share_gen[:most_gen] / teaching.share_gen[:most_gen].sum()
+    def on_generated(gen: np.ndarray, share: np.ndarray) -> ModelsOfTrue:
+        gen = gen[:most_gen]
+        share = share[:most_gen] / share[:most_gen].sum()
         centre, width = gen.mean(axis=0), gen.std(axis=0)
         width = np.where(width > 0, width, 1.0) * np.sqrt(gen.shape[1] / 2)
 
         def scaled(x: np.ndarray) -> np.ndarray:
             return ((x - centre) / width).astype(np.float32)
 
-        sites = scaled(np.concatenate([teaching.true[:centres], gen[:centres]]))
-        phi_gen = _bump(scaled(gen), sites, widths)
-        mean = share @ phi_gen
-        phi_gen -= mean.astype(np.float32)
-        phi_true = _bump(scaled(teaching.true), sites, widths)
-        phi_true -= mean.astype(np.float32)
-        size = share @ phi_gen**2 + _RIDGE
+        z_gen = scaled(gen)
+        sites_gen = z_gen[:centres]
+        around_generated = _Table(z_gen, sites_gen, widths, share)
 
-        def greedy(d: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
-            """(bumps, their coefficients) after each step: the next bump is the one that lowers the
-            loss most.
-            """
-            chosen: list[int] = []
-            steps, left = [], d
-            for _ in range(most):
-                chosen = [*chosen, int(np.argmax(left**2 / size))]
-                phi = phi_gen[:, chosen]
-                weighted = phi * share[:, None]
-                curvature = weighted.T @ phi + _RIDGE * np.eye(len(chosen))
-                a = np.linalg.solve(curvature, d[chosen])
-                steps.append((chosen, a))
-                left = d - (weighted @ a).astype(np.float32) @ phi_gen
-            return steps
+        def models(true: np.ndarray, share_true: np.ndarray) -> Models:
+            z_true = scaled(true)
+            sites_true = z_true[:centres]
+            around_true = _Table(z_gen, sites_true, widths, share)
+            candidates = _Candidates([around_true, around_generated], share)
+            sites = np.concatenate([sites_true, sites_gen])
+            mean = candidates.mean
 
-        held, kept = fold_means(phi_true, teaching.share_true)
+            phi_true = _bump(z_true, sites, widths).reshape(len(z_true), -1)
+            phi_true -= mean.astype(np.float32)
+            held, others = fold_means(phi_true, share_true)
+            loss = candidates.loss(held, others, most)
+            steps = candidates.greedy(share_true.astype(np.float32) @ phi_true, most)
+            used, coefficients = _of_all_steps(steps)
+            which_width, which_site = np.divmod(used, len(sites))
+            used_sites, used_widths = sites[which_site], np.asarray(widths)[which_width]
+
+            def features(x: np.ndarray) -> np.ndarray:
+                z = scaled(x)
+                pairs = zip(used_sites, used_widths, strict=True)
+                columns = [_bump(z, site[None], [spread])[:, 0] for site, spread in pairs]
+                return np.concatenate(columns, axis=1) - mean[used]
+
+            def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+                total = streamed(_bumps, x, centre, width, used_sites, used_widths, a)
+                return total - mean[used] @ a
+
+            return Models(features, coefficients, loss, penalty * np.arange(1, most + 1), value)
+
+        return models
+
+    return TwoStepFamily(on_generated)
+
+
+class _Table:
+    """Bumps around sites, as the generated events see them.
+
+    Attributes:
+        phi: bumps less their mean.
+        mean: that was subtracted [width, site].
+        square: mean square of phi [width, site].
+    """
+
+    def __init__(
+        self,
+        z: Float32[np.ndarray, "n dim"],
+        sites: Float32[np.ndarray, "site dim"],
+        widths: Sequence[float],
+        share: Float[np.ndarray, " n"],
+    ) -> None:
+        self.phi = _bump(z, sites, widths)
+        self.mean = np.zeros(self.phi.shape[1:])
+        self.square = np.zeros(self.phi.shape[1:])
+        # sums are in double precision, and so are the bumps of a few events at a time
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(z), _BLOCK)]
+        for rows in blocks:
+            self.mean += np.tensordot(share[rows], self.phi[rows], 1)
+        subtracted = self.mean.astype(np.float32)
+        for rows in blocks:
+            self.phi[rows] -= subtracted
+            self.square += np.tensordot(share[rows], self.phi[rows] ** 2, 1)
+
+
+class _Candidates:
+    """All bumps that may be chosen, numbered by width, then by site, and the second moments under
+    the generator that choosing needs: of bumps that were chosen once, with all others.
+
+    Attributes:
+        mean: of the bumps under the generator [bump].
+    """
+
+    def __init__(self, tables: Sequence[_Table], share: Float[np.ndarray, " n"]) -> None:
+        self.mean = np.concatenate([table.mean for table in tables], axis=1).ravel()
+        self._square = np.concatenate([table.square for table in tables], axis=1).ravel()
+        self._phi = [table.phi for table in tables]
+        self._share = share
+        self._columns: dict[int, np.ndarray] = {}
+        self._moments: dict[int, np.ndarray] = {}
+
+    def loss(
+        self,
+        held: Float[np.ndarray, "fold bump"],
+        others: Float[np.ndarray, "fold bump"],
+        most: int,
+    ) -> Float[np.ndarray, " step"]:
+        """Cross-validated loss after each step: the mean of the bumps in all other folds chooses,
+        that in the fold tests.
+        """
         loss = np.zeros(most)
-        for k in range(FOLDS):
-            for step, (chosen, a) in enumerate(greedy(kept[k])):
-                square = share @ (phi_gen[:, chosen] @ a) ** 2
-                loss[step] += (0.5 * square - held[k, chosen] @ a) / FOLDS
-        steps = greedy(teaching.share_true.astype(np.float32) @ phi_true)
-        used = steps[-1][0]
-        coefficients = np.zeros((most, most))
-        for step, (chosen, a) in enumerate(steps):
-            for j, height in zip(chosen, a, strict=True):
-                coefficients[step, used.index(j)] = height
-        where, which = np.array(used) % len(sites), np.array(used) // len(sites)
+        for mean_held, mean_others in zip(held, others, strict=True):
+            for step, (chosen, a) in enumerate(self.greedy(mean_others, most)):
+                square = self._share @ (self.columns(chosen) @ a) ** 2
+                loss[step] += (0.5 * square - mean_held[chosen] @ a) / FOLDS
+        return loss
 
-        def features(x: np.ndarray) -> np.ndarray:
-            z = scaled(x)
-            chosen = zip(where, which, strict=True)
-            columns = [_bump(z, sites[[i]], (widths[w],)) for i, w in chosen]
-            return np.concatenate(columns, axis=1) - mean[used]
+    def greedy(self, d: Float[np.ndarray, " bump"], most: int) -> list[Step]:
+        """The next bump is the one that lowers the loss most, given the mean of all bumps under
+        truth.
+        """
+        steps: list[Step] = []
+        chosen: list[int] = []
+        left: np.ndarray = d
+        for _ in range(most):
+            gain = left**2 / (self._square + _RIDGE)
+            chosen = [*chosen, int(np.argmax(gain))]
+            phi = self.columns(chosen)
+            covariance = (phi * self._share[:, None]).T @ phi
+            a = np.linalg.solve(covariance + _RIDGE * np.eye(len(chosen)), d[chosen])
+            steps.append((chosen, a))
+            if len(steps) < most:
+                left = d - a @ np.stack([self._moments_with(bump) for bump in chosen])
+        return steps
 
-        def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
-            chosen_widths = np.asarray(widths)[which]
-            total = streamed(_bumps, x, centre, width, sites[where], chosen_widths, a)
-            return total - mean[used] @ a
+    def columns(self, chosen: Sequence[int]) -> Float[np.ndarray, "n chosen"]:
+        """These bumps of the generated events."""
+        return np.stack([self._column(bump) for bump in chosen], axis=1)
 
-        return Models(features, coefficients, loss, penalty * np.arange(1, most + 1), value)
+    def _column(self, bump: int) -> Float[np.ndarray, " n"]:
+        if bump not in self._columns:
+            width, site = divmod(bump, sum(phi.shape[2] for phi in self._phi))
+            for phi in self._phi:
+                if site < phi.shape[2]:
+                    self._columns[bump] = phi[:, width, site].astype(np.float64)
+                    break
+                site -= phi.shape[2]
+        return self._columns[bump]
 
-    return family
+    def _moments_with(self, bump: int) -> Float32[np.ndarray, " bump"]:
+        """Mean products of this bump with all."""
+        if bump not in self._moments:
+            weighted = (self._share * self._column(bump)).astype(np.float32)
+            moments = [np.tensordot(weighted, phi, 1) for phi in self._phi]
+            self._moments[bump] = np.concatenate(moments, axis=1).ravel()
+        return self._moments[bump]
+
+
+def _of_all_steps(steps: Sequence[Step]) -> tuple[list[int], Float[np.ndarray, "step used"]]:
+    """The bumps of the last step, and the coefficients that each step gives them."""
+    used = steps[-1][0]
+    coefficients = np.zeros((len(steps), len(used)))
+    for step, (chosen, a) in enumerate(steps):
+        for bump, height in zip(chosen, a, strict=True):
+            coefficients[step, used.index(bump)] = height
+    return used, coefficients
 
 
 @jax.jit
@@ -111,10 +220,20 @@ def _bumps(x: Any, centre: Any, width: Any, sites: Any, widths: Any, a: Any) -> 
     return sum(heights)
 
 
-def _bump(z: np.ndarray, sites: np.ndarray, widths: tuple[float, ...]) -> np.ndarray:
-    """Gaussian bumps of each width of the events z [n, dim] around the sites [n, width * site],
-    single precision.
-    """
-    apart = (z**2).sum(axis=1)[:, None] + (sites**2).sum(axis=1)[None] - 2 * z @ sites.T
-    np.maximum(apart, 0.0, out=apart)
-    return np.concatenate([np.exp(apart / np.float32(-2 * width**2)) for width in widths], axis=1)
+def _bump(
+    z: Float32[np.ndarray, "n dim"],
+    sites: Float32[np.ndarray, "site dim"],
+    widths: Sequence[float],
+) -> Float32[np.ndarray, "n width site"]:
+    """Gaussian bumps of each width of the events z around the sites."""
+    phi = np.empty((len(z), len(widths), len(sites)), np.float32)
+    products = 2 * z @ sites.T
+    norm, site_norm = (z**2).sum(axis=1)[:, None], (sites**2).sum(axis=1)[None]
+    for start in range(0, len(z), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        apart = norm[rows] + site_norm - products[rows]
+        np.maximum(apart, 0.0, out=apart)
+        for k, width in enumerate(widths):
+            exponent = apart / np.float32(-2 * width**2)
+            np.exp(np.maximum(exponent, _LEAST_EXPONENT, out=exponent), out=phi[rows, k])
+    return phi

@@ -9,13 +9,14 @@ them are averaged with weights exp(-temper n loss).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from amplify.summaries import Learner, LogProb, Summary, inputs
+from amplify.summaries import LogProb, OnTrue, Summary, TwoStepLearner, inputs
 
 
 class Teaching(NamedTuple):
@@ -49,6 +50,26 @@ class Models(NamedTuple):
 
 
 Family = Callable[[Teaching], Models]
+ModelsOfTrue = Callable[[np.ndarray, np.ndarray], Models]  # true events and their shares -> Models
+
+
+@dataclass(frozen=True)
+class TwoStepFamily:
+    """A family that does its work on the generated events once, for any number of true samples.
+
+    Attributes:
+        on_generated: generated events and their shares -> a function of true events and their
+            shares -> Models.
+    """
+
+    on_generated: Callable[[np.ndarray, np.ndarray], ModelsOfTrue]
+
+    def __call__(self, teaching: Teaching) -> Models:
+        """The models that these events offer."""
+        models = self.on_generated(teaching.gen, teaching.share_gen)
+        return models(teaching.true, teaching.share_true)
+
+
 FOLDS = 5
 _BLOCK = 1 << 16  # events evaluated at once
 
@@ -59,7 +80,7 @@ def least_squares_ratio(
     *,
     temper: float = 0.3,
     most_gen: int = 100_000,
-) -> Learner:
+) -> TwoStepLearner:
     """The average of all models of the families; t = 1 - r, which is log p_gen / p_true to first
     order.
 
@@ -70,37 +91,39 @@ def least_squares_ratio(
         most_gen: generated events that teach.
     """
 
-    def learn(
-        x_gen: np.ndarray,
-        x_true: np.ndarray,
-        weight_gen: np.ndarray | None = None,
-        weight_true: np.ndarray | None = None,
-    ) -> Summary:
-        x_gen = x_gen[:most_gen]
-        weight_gen = None if weight_gen is None else weight_gen[:most_gen]
-        teaching = Teaching(
-            inputs(x_gen, log_prob),
-            inputs(x_true, log_prob),
-            _shares(len(x_gen), weight_gen),
-            _shares(len(x_true), weight_true),
-        )
-        n = 1 / (teaching.share_true**2).sum()
-        offers = [family(teaching) for family in families]
-        best = min(offer.loss.min() for offer in offers)
-        weights = [np.exp(-temper * n * (offer.loss - best) - offer.penalty) for offer in offers]
-        total = sum(w.sum() for w in weights)
-        averages = [w @ o.coefficients / total for o, w in zip(offers, weights, strict=True)]
+    def on_generated(x_gen: np.ndarray, weight_gen: np.ndarray | None) -> OnTrue:
+        gen = inputs(x_gen[:most_gen], log_prob)
+        share_gen = _shares(len(gen), None if weight_gen is None else weight_gen[:most_gen])
+        prepared = [_prepared(family, gen, share_gen) for family in families]
 
-        def summary(x: np.ndarray) -> np.ndarray:
-            looked_at = inputs(x, log_prob)
-            t = np.zeros(len(looked_at))
-            for offer, a in zip(offers, averages, strict=True):
-                t -= _value(offer, looked_at, a)
-            return t
+        def learn(x_true: np.ndarray, weight_true: np.ndarray | None = None) -> Summary:
+            true, share_true = inputs(x_true, log_prob), _shares(len(x_true), weight_true)
+            n = 1 / (share_true**2).sum()
+            offers = [models(true, share_true) for models in prepared]
+            best = min(offer.loss.min() for offer in offers)
+            weights = [np.exp(-temper * n * (o.loss - best) - o.penalty) for o in offers]
+            total = sum(w.sum() for w in weights)
+            averages = [w @ o.coefficients / total for o, w in zip(offers, weights, strict=True)]
 
-        return summary
+            def summary(x: np.ndarray) -> np.ndarray:
+                looked_at = inputs(x, log_prob)
+                t = np.zeros(len(looked_at))
+                for offer, a in zip(offers, averages, strict=True):
+                    t -= _value(offer, looked_at, a)
+                return t
 
-    return learn
+            return summary
+
+        return learn
+
+    return TwoStepLearner(on_generated)
+
+
+def _prepared(family: Family, gen: np.ndarray, share_gen: np.ndarray) -> ModelsOfTrue:
+    """The family with its generated events given."""
+    if isinstance(family, TwoStepFamily):
+        return family.on_generated(gen, share_gen)
+    return lambda true, share_true: family(Teaching(gen, true, share_gen, share_true))
 
 
 def _value(offer: Models, x: np.ndarray, a: np.ndarray) -> np.ndarray:

@@ -2,16 +2,24 @@
 differences early (docs/method, Differential amplification).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import combinations_with_replacement
 from math import comb
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from amplify.summaries.least_squares import Family, Models, Teaching, fold_means, streamed
+from amplify.summaries.least_squares import (
+    Models,
+    ModelsOfTrue,
+    TwoStepFamily,
+    fold_means,
+    streamed,
+)
 
 PENALTIES = tuple(10.0 ** np.arange(-7, 1.01, 0.5))
 _BLOCK = 1 << 13  # events whose polynomials stay in the cache
@@ -24,7 +32,7 @@ def polynomials(
     penalties: tuple[float, ...] = PENALTIES,
     reach: float = 3.0,
     most_terms: int = 300,
-) -> Family:
+) -> TwoStepFamily:
     """One model for each total degree and each ridge penalty lambda.
 
     Args:
@@ -37,47 +45,79 @@ def polynomials(
         most_terms: polynomials of the largest degree.
     """
 
-    def family(teaching: Teaching) -> Models:
-        centre = teaching.share_gen @ teaching.gen
-        width = np.sqrt(teaching.share_gen @ (teaching.gen - centre) ** 2)
+    def on_generated(gen: np.ndarray, share_gen: np.ndarray) -> ModelsOfTrue:
+        centre = share_gen @ gen
+        width = np.sqrt(share_gen @ (gen - centre) ** 2)
         scale = reach * np.where(width > 0, width, 1.0)
-        powers = _terms(teaching.gen.shape[1], degrees, most_terms)
+        powers = _terms(gen.shape[1], degrees, most_terms)
         degree = powers.sum(axis=1)
 
         def raw(x: np.ndarray) -> np.ndarray:
             return _chebyshev(np.clip((x - centre) / scale, -1, 1), powers) * damping**degree
 
-        phi_gen = raw(teaching.gen)
-        mean = teaching.share_gen @ phi_gen
+        phi_gen = raw(gen)
+        mean = share_gen @ phi_gen
         phi_gen -= mean
-        covariance = (phi_gen * teaching.share_gen[:, None]).T @ phi_gen
-        phi_true = raw(teaching.true) - mean
-        held, kept = fold_means(phi_true, teaching.share_true)
-        d = teaching.share_true @ phi_true
-        losses, solutions = [], []
-        for top in degrees:
-            if top > degree.max():
-                continue
-            used = degree <= top
-            h, axes = np.linalg.eigh(covariance[np.ix_(used, used)])
-            penalised = np.maximum(h, 0.0) + np.asarray(penalties)[:, None]  # [penalty, term]
-            a = (kept[:, used] @ axes)[:, None, :] / penalised  # [fold, penalty, term]
-            gained = a * (held[:, used] @ axes)[:, None, :]
-            losses.append((0.5 * a**2 * h - gained).sum(axis=2).mean(axis=0))
-            # lower degrees are a part of the highest basis
-            solution = np.zeros((len(penalties), len(degree)))
-            solution[:, used] = (d[used] @ axes / penalised) @ axes.T
-            solutions.append(solution)
-        loss = np.concatenate(losses)
+        covariance = (phi_gen * share_gen[:, None]).T @ phi_gen
+        # lower degrees are a part of the highest basis
+        bases = [_Basis.of(covariance, degree <= top) for top in degrees if top <= degree.max()]
         polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
 
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
             return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
 
-        penalty = np.full(len(loss), np.log(len(loss)))
-        return Models(lambda x: raw(x) - mean, np.concatenate(solutions), loss, penalty, value)
+        def models(true: np.ndarray, share_true: np.ndarray) -> Models:
+            phi_true = raw(true) - mean
+            held, others = fold_means(phi_true, share_true)
+            d = share_true @ phi_true
+            loss = np.concatenate([basis.loss(held, others, penalties) for basis in bases])
+            coefficients = np.concatenate([basis.solutions(d, penalties) for basis in bases])
+            penalty = np.full(len(loss), np.log(len(loss)))
+            return Models(lambda x: raw(x) - mean, coefficients, loss, penalty, value)
 
-    return family
+        return models
+
+    return TwoStepFamily(on_generated)
+
+
+class _Basis(NamedTuple):
+    """The polynomials up to a degree, in axes where their covariance is diagonal.
+
+    Attributes:
+        used: which of all terms they are [term].
+        variance: along each axis.
+        axes: of the used terms [used, axis].
+    """
+
+    used: np.ndarray
+    variance: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, covariance: np.ndarray, used: np.ndarray) -> "_Basis":
+        """That of the covariance of all terms."""
+        return cls(used, *np.linalg.eigh(covariance[np.ix_(used, used)]))
+
+    def loss(
+        self, held: np.ndarray, others: np.ndarray, penalties: Sequence[float]
+    ) -> Float[np.ndarray, " penalty"]:
+        """Cross-validated, from the means of phi in the folds and in all others [fold, term]."""
+        a = (others[:, self.used] @ self.axes)[:, None, :] / self._penalised(penalties)
+        gained = a * (held[:, self.used] @ self.axes)[:, None, :]  # [fold, penalty, axis]
+        return (0.5 * a**2 * self.variance - gained).sum(axis=2).mean(axis=0)
+
+    def solutions(
+        self, d: np.ndarray, penalties: Sequence[float]
+    ) -> Float[np.ndarray, "penalty term"]:
+        """Coefficients of all terms, given the mean of phi under truth [term]."""
+        solution = np.zeros((len(penalties), len(self.used)))
+        solution[:, self.used] = (
+            d[self.used] @ self.axes / self._penalised(penalties)
+        ) @ self.axes.T
+        return solution
+
+    def _penalised(self, penalties: Sequence[float]) -> Float[np.ndarray, "penalty axis"]:
+        return np.maximum(self.variance, 0.0) + np.asarray(penalties)[:, None]
 
 
 @lru_cache(maxsize=32)

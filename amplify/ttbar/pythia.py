@@ -34,7 +34,7 @@ def started(settings: tuple[str, ...], seed: int) -> Any:
         pythia = pythia8mc.Pythia("", False)
         for line in (*settings, f"Random:seed={seed}"):
             if not pythia.readString(line):
-                fix = "install the tested release, see constraints.txt"
+                fix = "install the tested release: pip install '.[ttbar]'"
                 raise InputError("Pythia 8", "a setting it knows", line, fix)
         pythia.init()
     return pythia

@@ -119,7 +119,10 @@ def bad_row(tmp_path, monkeypatch):
         ("averaging --members {fine} {bad}", "x1"),
         ("differential --generated {bad} --holdout holdout.npy", "x1"),
         ("differential --generated {bad} --holdout holdout.npy --summary column:x0", "x1"),
-        ("differential --generated {bad} --holdout holdout.npy --weight-column 'abs(x1)'", "abs(x1)"),
+        (
+            "differential --generated {bad} --holdout holdout.npy --weight-column 'abs(x1)'",
+            "abs(x1)",
+        ),
     ],
 )
 def test_nan_in_the_middle_of_chunk_7(call, column, name, bad_row, here, capsys):

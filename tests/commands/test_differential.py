@@ -77,6 +77,7 @@ def test_exact_ratio_of_one_column(tmp_path):
     assert low < N_EQUIV < high
 
 
+@pytest.mark.slow
 def test_learned_limit_is_above_the_truth(truth, tmp_path):
     """False-alarm rate .001 or less: what a learned ratio misses raises the limit."""
     e, *_ = run(tmp_path / "run", *truth, "--columns x0 --level .999")["estimates"]
@@ -125,19 +126,29 @@ def test_perfect_generator_has_no_upper_end(tmp_path):
     assert e["n_equiv_interval"] == e["amplification_interval"] == [0, None]
 
 
-def test_weights_make_the_sample(truth, tmp_path):
-    """N(0, 1) with weights exp(.1 x) is N(.1, 1). False-alarm rates .001 each."""
-    rng = np.random.default_rng(16)
-    events = draw_events(rng, 300_000)
-    samples = save(tmp_path / "gen.npz", events, w=np.exp(0.1 * events["x0"])), truth[1]
-    weights = "--weight-column w --level .999"
-    results = run(tmp_path / "ratio", *samples, "--summary ratio:t", weights)
+@pytest.fixture
+def weighted_truth(truth, tmp_path):
+    """N(0, 1) with weights exp(.1 x), which is N(.1, 1), against true events."""
+    events = draw_events(np.random.default_rng(16), 300_000)
+    return save(tmp_path / "gen.npz", events, w=np.exp(0.1 * events["x0"])), truth[1]
+
+
+def test_weights_make_the_sample(weighted_truth, tmp_path):
+    """False-alarm rate .001."""
+    more = "--summary ratio:t --weight-column w --level .999"
+    results = run(tmp_path / "run", *weighted_truth, more)
     e, *_ = results["estimates"]
     low, high = e["n_equiv_interval"]
     assert e["status"] == "resolved" and low < N_EQUIV < high
     assert [entry["weighted"] for entry in results["inputs"]] == [True, False]
     assert "w" not in results["inputs"][0]["columns"]
-    e, *_ = run(tmp_path / "learned", *samples, "--columns x0", weights)["estimates"]
+
+
+@pytest.mark.slow
+def test_weights_make_the_sample_that_is_learned_from(weighted_truth, tmp_path):
+    """False-alarm rate .001."""
+    more = "--columns x0 --weight-column w --level .999"
+    e, *_ = run(tmp_path / "run", *weighted_truth, more)["estimates"]
     assert e["status"] == "upper_limit" and e["n_equiv_interval"][1] > N_EQUIV
 
 
@@ -256,6 +267,7 @@ def test_learned_summaries_give_upper_limits_only(summary, shift, status, tmp_pa
     assert (e["n_equiv_interval"][1] is None) == (status == "unresolved")
 
 
+@pytest.mark.slow
 def test_log_prob_helps_and_is_a_column_of_both_files(tmp_path):
     """Where the density holds all there is to see, eight columns of noise do not hide it. D = .3:
     false-alarm rate below 1e-6.
@@ -353,6 +365,7 @@ def test_region_covers_the_truth_of_the_cut_densities(truth, tmp_path):
     assert without["amplification_interval"][0] == pytest.approx(half, rel=0.05)
 
 
+@pytest.mark.slow
 def test_interval_covers_where_the_threshold_leaves_the_region(tmp_path):
     """The holdout's share of the region, from 500 events, may move the threshold out of it: then
     nothing is known, not much.
@@ -440,6 +453,7 @@ def test_bulk_tails_and_bins_of_two_samples(elsewhere):
     assert binned["differential"]["map"]["columns"] == ["x0", "x1"]
 
 
+@pytest.mark.slow
 def test_the_learned_ratio_of_everything_limits_bulk_and_tails(elsewhere):
     """N(.3, 1) in one of two columns: the limits of bulk and tails are above the truth, by brute
     force on a million events.
@@ -466,6 +480,7 @@ def test_a_summary_may_have_a_name(small, tmp_path):
 # the same events twice
 
 
+@pytest.mark.slow
 def test_cross_fit_is_one_more_estimate(tmp_path, monkeypatch):
     """N(.5, 1) against N(0, 1), D = .197: both limits are above n_equiv = 19.4 and finite. Twenty
     null experiments instead of 200.

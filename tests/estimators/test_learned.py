@@ -9,13 +9,8 @@ from scipy.stats import norm
 from amplify.errors import InputError
 from amplify.estimators.differential import differential_amplification
 from amplify.estimators.kolmogorov import K1
-from amplify.estimators.learned import (
-    CrossFit,
-    cross_fit,
-    learned_amplification,
-    sensitivities,
-    split,
-)
+from amplify.estimators.learned import CrossFit, cross_fit, learned_amplification, split
+from amplify.estimators.sensitivity import sensitivities
 from amplify.summaries.least_squares import least_squares_ratio
 from amplify.summaries.polynomial import polynomials
 from amplify.types import Events, Status

@@ -72,13 +72,13 @@ def test_spline_gradients_are_those_of_distrax(x64):
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
-FLOWS = [
-    (1, {}, {}),
+FLOWS = [  # (dim, bounded, periodic)
     (1, {}, {0: (0.0, 1.0)}),
     (2, {}, {}),
-    (3, {0: (-1.0, 1.0)}, {}),
-    (5, {1: (-3.0, 2.0)}, {2: (0.0, 6.0), 4: (-3.0, 3.0)}),
-    (24, {3: (0.0, 1.0)}, {7: (-1.0, 1.0)}),
+    pytest.param(1, {}, {}, marks=pytest.mark.slow),
+    pytest.param(3, {0: (-1.0, 1.0)}, {}, marks=pytest.mark.slow),
+    pytest.param(5, {1: (-3.0, 2.0)}, {2: (0.0, 6.0), 4: (-3.0, 3.0)}, marks=pytest.mark.slow),
+    pytest.param(24, {3: (0.0, 1.0)}, {7: (-1.0, 1.0)}, marks=pytest.mark.slow),
 ]
 
 
@@ -106,6 +106,7 @@ def test_bounded_and_periodic_samples_stay_inside(dim, bounded, periodic):
         assert largest - smallest > 0.5 * (high - low)
 
 
+@pytest.mark.slow
 def test_density_is_normalised_and_closes_on_the_circle(x64):
     flow, params = _random_flow(2, bounded={0: (0.0, 1.0)}, periodic={1: (-np.pi, np.pi)}, size=0.1)
     centres = (np.arange(400) + 0.5) / 400
@@ -121,6 +122,7 @@ def test_density_is_normalised_and_closes_on_the_circle(x64):
     np.testing.assert_allclose(left, right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_dimension_reaches_every_other(x64):
     """After enough layers each coordinate of a sample depends on each latent; a split that never
     mixes two of them fails.
@@ -131,6 +133,7 @@ def test_every_dimension_reaches_every_other(x64):
     assert (np.abs(jacobian) > 0).all()
 
 
+@pytest.mark.slow
 def test_float32_agrees_with_double(x64):
     flow, params = _random_flow(4, size=0.1)
     u = jax.random.uniform(jax.random.key(5), (500, 4), minval=0.01, maxval=0.99)
@@ -140,6 +143,7 @@ def test_float32_agrees_with_double(x64):
     np.testing.assert_allclose(x, jit(flow.sample)(params, u), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_jit_vmap_and_seed(x64):
     flow, params = _random_flow(3)
     x = jax.random.normal(jax.random.key(6), (50, 3))
@@ -153,6 +157,7 @@ def test_jit_vmap_and_seed(x64):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_loss_honours_weights_and_dropout():
     flow, params = _random_flow(2, dropout=0.5)
     x = jax.random.normal(jax.random.key(0), (64, 2))
@@ -168,6 +173,7 @@ def test_loss_honours_weights_and_dropout():
     np.testing.assert_allclose(jit(flow.log_prob)(params, x), without, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_symmetrised_loss_is_the_mean_over_both_halves():
     """Over 200 keys the loss averages to that of both halves; five standard deviations of the mean
     allowed.
@@ -188,11 +194,13 @@ def test_events_are_coordinates_enough():
     other shapes and settings are one line.
     """
     x = jax.random.normal(jax.random.key(0), (200, 2))
-    flow = coupling_flow(coordinates(x))
-    params = flow.init(jax.random.key(1))
+    small = FlowConfig(layers=1, hidden=(8,), bins=4)
+    flow = coupling_flow(coordinates(x), small)
+    params = jit(flow.init)(jax.random.key(1))
     expected = jit(flow.log_prob)(params, x)
     for events in (x, np.asarray(x)):
-        np.testing.assert_array_equal(jit(coupling_flow(events).log_prob)(params, x), expected)
+        got = jit(coupling_flow(events, small).log_prob)(params, x)
+        np.testing.assert_array_equal(got, expected)
     with pytest.raises(InputError, match=r"training events: .*\[n, dim\], got shape \[200\]"):
         coupling_flow(x[:, 0])
     with pytest.raises(InputError, match="at least 1 layer and 2 bins, got 0 layers, 8 bins"):

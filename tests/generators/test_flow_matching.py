@@ -56,6 +56,7 @@ def test_a_linear_velocity_gives_the_gaussian_of_the_closed_form():
     np.testing.assert_allclose(jit(flow.sample)({}, latent), base @ move.T, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_samples_agree_with_scipy_and_density_with_the_jacobian_of_sampling():
     velocity, params = _net(3)
@@ -75,6 +76,7 @@ def test_samples_agree_with_scipy_and_density_with_the_jacobian_of_sampling():
     np.testing.assert_allclose(jit(flow.log_prob)(params, jnp.asarray(x)), expected, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_hutchinson_with_many_probes_is_the_exact_divergence():
     velocity, params = _net(4)
@@ -87,6 +89,7 @@ def test_hutchinson_with_many_probes_is_the_exact_divergence():
     assert np.abs(many - exact).max() < 0.1 < np.abs(few - exact).max()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_the_density_of_an_angle_and_a_line_integrates_to_one():
     velocity, params = _net(2, angles=(1,))
@@ -98,6 +101,7 @@ def test_the_density_of_an_angle_and_a_line_integrates_to_one():
     assert total == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_angles_go_the_short_way_round_and_stay_on_the_circle():
     velocity, params = _net(2, angles=(1,))
     flow = flow_matching(velocity, _plain(2, (1,)), solver=Solver(6))
@@ -145,6 +149,7 @@ def test_fourier_features():
     assert fourier_features(t, 0).shape == (3, 1)
 
 
+@pytest.mark.slow
 def test_training_moves_the_flow_to_the_data():
     """Mean and width of a shifted Gaussian; fixed seed, the errors of the means are .02."""
     x = 5 + 0.5 * jax.random.normal(jax.random.key(10), (2000, 1))
@@ -159,6 +164,7 @@ def test_training_moves_the_flow_to_the_data():
         assert float(y.std()) == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.slow
 def test_micro_batches_add_up_to_the_batch():
     """The loss of a velocity that ignores its base draws by the way of its weights: here the mean
     of x alone.

@@ -99,6 +99,7 @@ def test_base_obeys_the_cuts_and_has_the_marginals_of_rejected_normal_momenta():
     np.testing.assert_array_equal(sample(latent[:64]), x[:64].reshape(-1, 24))
 
 
+@pytest.mark.slow
 def test_density_of_the_base_is_normalised():
     """One particle by a grid; two, whose cut on Delta R takes a share away, by the share that
     passes in a plain simulation.
@@ -133,7 +134,14 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("transformer", marks=pytest.mark.slow),
+        pytest.param("lgatr", marks=pytest.mark.slow),
+        "lloca",
+    ],
+)
 def test_flow_of_jets_and_what_a_rotation_about_the_beam_leaves_alone(name):
     """Networks that know four-vectors give turned events the same velocity; the transformer, which
     is told azimuths, does not. Sampling obeys the cut.

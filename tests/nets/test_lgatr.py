@@ -282,6 +282,7 @@ def test_gradients_of_the_geometric_product_are_those_of_its_definition(x64):
         np.testing.assert_allclose(ours, definition, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_permutation_of_tokens_and_members_in_a_scan():
     config = LGATrConfig(1, 1, 2, 1, 1, 4, blocks=1, heads=1, mlp_ratio=1)
     net = LGATr(config)

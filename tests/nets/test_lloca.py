@@ -136,6 +136,7 @@ def _per_event(got, expected):
     return difference.max(1) / size.max(1)
 
 
+@pytest.mark.slow
 def test_equivariant(params, x64):
     """Rotations and rapidities up to 3. Momenta of fast events carry the rounding of their rest
     frame's, times gamma^2 = 100 at rapidity 3.
@@ -297,6 +298,7 @@ def test_two_tev_in_single_precision(sharper, params, x64):
     assert error.max() < 5e-4
 
 
+@pytest.mark.slow
 def test_degenerate_events_are_finite(params):
     """Collinear massless particles, particles at rest, alike, without energy, an event at rest:
     outputs and gradients are numbers.

@@ -56,6 +56,7 @@ def test_equals_its_definition_in_numpy(members):
     np.testing.assert_allclose(got, affine(x, "out"), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_members_devices_and_loops(members):
     """vmap over members, split over devices, events in a lax.map, steps in a lax.scan: all the same
     numbers.

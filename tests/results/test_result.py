@@ -79,6 +79,12 @@ def test_print_says_verdict_table_and_warnings(by_averaging):
     ]
 
 
+def test_the_shell_shows_one_line(by_averaging):
+    count = len(by_averaging.labels)
+    assert repr(by_averaging).startswith(f"<Result of averaging in {count} regions: Trained on")
+    assert "\n" not in repr(by_averaging)
+
+
 def test_notebooks_show_a_table_whose_words_are_escaped(by_averaging):
     labels = (EVIL, *by_averaging.labels[1:])
     answer = dataclasses.replace(by_averaging.answers[0], labels=labels)

@@ -83,6 +83,7 @@ def test_error_of_a_finite_generated_sample():
     np.testing.assert_allclose(((counted - 0.1) ** 2).mean(), model + 0.09 / 500, rtol=0.016)
 
 
+@pytest.mark.slow
 def test_gradient_descent_finds_the_closed_form():
     x = gaussian.sample(jax.random.key(0), gaussian.Gaussian(2.0, 3.0), n=2000)
     weight = jnp.linspace(0.0, 2.0, 2000)
