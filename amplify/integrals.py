@@ -17,10 +17,13 @@ from amplify.types import Generator, Params, Samples
 
 
 class Integrals(NamedTuple):
-    """Fraction of each member's generated events in each region [member, region].
+    """Fraction of each member's generated events in each region, for `averaging_amplification`.
 
-    `n_gen` is None where Sobol latents leave no noise to subtract, and [member, region] where
-    events have weights.
+    Attributes:
+        integral: the fractions [member, region].
+        n_gen: events per member that they come from; None where Sobol latents leave no noise to
+            subtract, and equally noisy unweighted events [member, region] where events have
+            weights.
     """
 
     integral: np.ndarray
@@ -38,7 +41,17 @@ def member_integrals(
     transform: Callable[[np.ndarray], np.ndarray] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Integrals:
-    """Fractions of n generated events of every member in every region, without keeping the events.
+    """Fractions of n generated events of every member in every region, without keeping the events
+    (docs/method, Averaging amplification).
+
+    >>> from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
+    >>> from amplify.regions import column, tail
+    >>> two = GaussianParams(mean=jax.numpy.array([[0.0], [1.0]]), log_width=jax.numpy.zeros((2, 1)))
+    >>> above = tail(column(0), 1.0, "x")
+    >>> key = jax.random.key(0)
+    >>> fractions = member_integrals(key, fitted_gaussian(1), two, above, 1024, sobol=True)
+    >>> fractions.integral.round(2).tolist()
+    [[0.16], [0.5]]
 
     Args:
         key: the same key gives the same events, those of `sample_members`.
@@ -46,45 +59,51 @@ def member_integrals(
         params: of the members [member, ...], `Ensemble.params`.
         regions: where events are counted.
         n: events per member.
+        sobol: as in `sample_members`.
         transform: from network coordinates to what the regions look at, e.g. observables; on the
             host.
-        sobol: as in `sample_members`.
         progress: called with (events done, events in all).
+
+    Raises:
+        InputError: n below one, or no power of two with Sobol latents.
     """
     check_size(n, sobol)
     members = jax.tree.leaves(params)[0].shape[0]
     counts = np.zeros((members, len(regions.labels)), np.int64)
-    blocks = [0] * members
+    done = 0
     for member, x in generated_blocks(key, generator, params, n, sobol):
-        counts[member] += np.asarray(
-            regions.contains(x if transform is None else transform(x))
-        ).sum(axis=0)
-        blocks[member] += len(x)
+        looked_at = x if transform is None else transform(x)
+        counts[member] += np.asarray(regions.contains(looked_at)).sum(axis=0)
+        done += len(x)
         if progress is not None:
-            progress(sum(blocks), members * n)
+            progress(done, members * n)
     return Integrals(counts / n, None if sobol else n)
 
 
 def sample_integrals(samples: Samples, regions: Regions) -> Integrals:
     """Fractions of events that are there already, for `averaging_amplification`.
 
+    >>> from amplify.regions import column, tail
+    >>> x = np.array([[[0.0], [2.0]], [[3.0], [2.0]]])
+    >>> integrals = sample_integrals(Samples(x), tail(column(0), 1.0, "x"))
+    >>> integrals.integral.tolist(), integrals.n_gen
+    ([[0.5], [1.0]], 2)
+
     Args:
         samples: x [member, event, dim], and weights [member, event] or None, e.g. of
             `external_members`.
         regions: of the events.
+
+    Raises:
+        InputError: weights of a member that do not sum to a positive number.
     """
-    weights = (
-        [None] * len(samples.x)
-        if samples.weight is None
-        else [np.asarray(w) for w in samples.weight]
-    )
-    found = [
-        fractions(count(regions, np.asarray(x), w)) for x, w in zip(samples.x, weights, strict=True)
+    is_weighted = samples.weight is not None
+    weights = samples.weight if is_weighted else [None] * len(samples.x)
+    members = [
+        fractions(count(regions, np.asarray(x), None if w is None else np.asarray(w)))
+        for x, w in zip(samples.x, weights, strict=True)
     ]
-    integral = np.stack([f.integral for f in found])
-    return Integrals(
-        integral,
-        samples.x.shape[1] if samples.weight is None else np.stack([f.n_effective for f in found]),
-    )
-
-
+    integral = np.stack([member.integral for member in members])
+    if not is_weighted:
+        return Integrals(integral, samples.x.shape[1])
+    return Integrals(integral, np.stack([member.n_effective for member in members]))

@@ -24,23 +24,32 @@ def sample_members(
 ) -> Samples:
     """Generates n events with every member of params [member, ...].
 
+    >>> from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
+    >>> two = GaussianParams(mean=jnp.array([[0.0], [5.0]]), log_width=jnp.zeros((2, 1)))
+    >>> samples = sample_members(jax.random.key(0), fitted_gaussian(1), two, 64, sobol=True)
+    >>> samples.x.shape, samples.x.mean(axis=1).round(1).ravel().tolist()
+    ((2, 64, 1), [0.0, 5.0])
+
     Args:
         key: the same key gives the same events.
         generator: whose params they are.
         params: of the members, `Ensemble.params`.
         n: events per member.
         sobol: the members share scrambled Sobol latents, which cut the sampling error of an
-            integral 5 to 20 times (method.md section 2); n is then a power of two. Otherwise each
-            member has Monte Carlo latents of its own.
+            integral 5 to 20 times (docs/method, Averaging amplification); n is then a power of two.
+            Otherwise each member has Monte Carlo latents of its own.
+
+    Returns:
+        `Samples` with x [member, event, dim], float32, without weights.
 
     Raises:
         InputError: n below one, or no power of two with Sobol latents.
     """
     check_size(n, sobol)
-    blocks: list[list[np.ndarray]] = [[] for _ in range(jax.tree.leaves(params)[0].shape[0])]
+    blocks: list[list[np.ndarray]] = [[] for _ in range(_count_members(params))]
     for member, x in generated_blocks(key, generator, params, n, sobol):
         blocks[member].append(x)
-    return Samples(jnp.asarray(np.stack([np.concatenate(b) for b in blocks])))
+    return Samples(jnp.asarray(np.stack([np.concatenate(of_member) for of_member in blocks])))
 
 
 def check_size(n: int, sobol: bool) -> None:
@@ -48,9 +57,8 @@ def check_size(n: int, sobol: bool) -> None:
     if n < 1:
         raise InputError("n", "at least 1 event", str(n), "ask for some events")
     if sobol and n & (n - 1):
-        raise InputError(
-            "n", "a power of two with Sobol latents", str(n), f"use {1 << n.bit_length()}"
-        )
+        expected, fix = "a power of two with Sobol latents", f"use {1 << n.bit_length()}"
+        raise InputError("n", expected, str(n), fix)
 
 
 def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:
@@ -72,29 +80,47 @@ def generated_blocks(
     """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the
     devices, and each device is kept a block ahead.
     """
-    draw, devices = _sampler(generator), jax.devices()
+    devices = jax.devices()
     params = jax.tree.map(np.asarray, params)  # trained members lie spread over the devices
-    members = jax.tree.leaves(params)[0].shape[0]
-    for group in range(0, members, len(devices)):
-        ahead: deque[tuple[int, Array, int]] = deque()
-        own = [
-            (
-                member,
-                device,
-                jax.device_put(jax.tree.map(lambda leaf, m=member: leaf[m], params), device),
-            )
-            for member, device in zip(range(group, members), devices, strict=False)
+    members = _count_members(params)
+    for start in range(0, members, len(devices)):
+        group = range(start, min(start + len(devices), members))
+        under_way: deque[tuple[int, Array, int]] = deque()
+        for drawn in _drawn_at_once(key, generator, params, n, sobol, group):
+            under_way.extend(drawn)
+            while len(under_way) > len(group):
+                yield _arrived(*under_way.popleft())
+        for block in under_way:
+            yield _arrived(*block)
+
+
+def _count_members(params: Params) -> int:
+    return jax.tree.leaves(params)[0].shape[0]
+
+
+def _arrived(member: int, x: Array, keep: int) -> tuple[int, np.ndarray]:
+    """Waits for the events of a block."""
+    return member, np.asarray(x)[:keep]
+
+
+def _drawn_at_once(
+    key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool, group: range
+) -> Iterator[list[tuple[int, Array, int]]]:
+    """Blocks (member, x, events to keep) of a group of members that devices compute side by side,
+    one member each; nobody waits for them here.
+    """
+    draw = _sampler(generator)
+    homes = dict(zip(group, jax.devices(), strict=False))
+    at_home = {}
+    for member, device in homes.items():
+        params_of_member = jax.tree.map(lambda leaf, m=member: leaf[m], params)
+        at_home[member] = jax.device_put(params_of_member, device)
+    latents = (_latents(key, member, n, generator.dim, sobol) for member in group)
+    for blocks in zip(*latents, strict=True):
+        yield [
+            (member, draw(at_home[member], jax.device_put(latent, device)), keep)
+            for (member, device), (latent, keep) in zip(homes.items(), blocks, strict=True)
         ]
-        for latents in zip(
-            *(_latents(key, member, n, generator.dim, sobol) for member, _, _ in own), strict=True
-        ):
-            for (member, device, one), (latent, keep) in zip(own, latents, strict=True):
-                ahead.append((member, draw(one, jax.device_put(latent, device)), keep))
-            while len(ahead) > len(own):
-                member, x, keep = ahead.popleft()
-                yield member, np.asarray(x)[:keep]
-        for member, x, keep in ahead:
-            yield member, np.asarray(x)[:keep]
 
 
 @lru_cache(maxsize=32)
@@ -119,12 +145,9 @@ def _latents(
     for block, start in enumerate(range(0, n, size)):
         keep = min(size, n - start)
         if sobol:
-            part = points[start : start + keep]
-            yield jnp.asarray(np.pad(part, ((0, size - keep), (0, 0)), constant_values=0.5)), keep
+            missing = (0, size - keep), (0, 0)
+            padded = np.pad(points[start : start + keep], missing, constant_values=0.5)
+            yield jnp.asarray(padded), keep
         else:
-            yield (
-                uniform_latents(
-                    jax.random.fold_in(jax.random.fold_in(key, member), block), size, dim
-                ),
-                keep,
-            )
+            key_block = jax.random.fold_in(jax.random.fold_in(key, member), block)
+            yield uniform_latents(key_block, size, dim), keep

@@ -1,10 +1,10 @@
 """Makes amplify/estimators/calibrated_ks.npz, quantiles of S(L) = sup_u |L g(u) + B(u)|: `python -m
 experiments.calibrated_ks`, a minute on 2 cores.
 
-B is a Brownian bridge and g(u) = phi(Phi^-1(u)) / phi(0) (method.md section 3). Simulated on a grid
-of u; the supremum between two grid points is drawn from its exact law for a bridge with linear
-drift, so that the grid leaves no bias (reference 8 measures it as -.75 / sqrt(points) for the bare
-maximum).
+B is a Brownian bridge and g(u) = phi(Phi^-1(u)) / phi(0) (docs/method, Differential
+amplification). Simulated on a grid of u; the supremum between two grid points is drawn from its
+exact law for a bridge with linear drift, so that the grid leaves no bias (docs/method, Reference
+numbers, 8: -.75 / sqrt(points) for the bare maximum).
 """
 
 from functools import partial

@@ -26,10 +26,10 @@ from amplify.estimators.kolmogorov import K1, ks_distance_to
 from amplify.estimators.learned import learned_amplification
 from amplify.generators.coupling_flow import coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
-from amplify.progress import progress_bar
 from amplify.integrals import member_integrals
-from amplify.sampling import sample_members, uniform_latents
 from amplify.namespace import in_blocks
+from amplify.progress import progress_bar
+from amplify.sampling import sample_members, uniform_latents
 from amplify.summaries.default import learned_ratio
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
@@ -117,11 +117,10 @@ def main(
                 out / "parts" / f"d{dim}-n{n_train}.npz",
                 partial(_ring, config, dim, n_train, steps),
             )
-            result[f"d{dim}-n{n_train}"] = _summarised(config, dim, n_train, part)
-            print(
-                f"d = {dim}, n_train = {n_train}: G(mean D) {np.round(result[f'd{dim}-n{n_train}']['amplification'], 2)}",
-                flush=True,
-            )
+            summary = _summarised(config, dim, n_train, part)
+            result[f"d{dim}-n{n_train}"] = summary
+            factor = np.round(summary["amplification"], 2)
+            print(f"d = {dim}, n_train = {n_train}: G(mean D) {factor}", flush=True)
     path = out / "results.json"
     study.record(path, f"python -m experiments.differential --preset {preset}", config, result, [])
     print(path)

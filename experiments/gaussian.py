@@ -3,7 +3,7 @@
 
 Many experiments: draw n_train true events, fit mean and width, draw ever larger samples from the
 fit, and compare integrals with the truth. The analytic curve is sigma_model^2 + I (1 - I) / n_gen
-with the closed form of method.md reference 5b.
+with the closed form of docs/method, Reference numbers, 5b.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 """The Gaussian ring and shell: estimated against actual uncertainty of radial integrals, where
-truth is known (method.md section 2, reference 10).
+truth is known (docs/method, Reference numbers, 10).
 
 For each dimension and training-set size, many independent training sets; on each, networks trained
 on the set as it is and networks trained on bootstrap samples of it. Run `python -m experiments.ring
@@ -18,8 +18,8 @@ import numpy as np
 from amplify import regions as rg
 from amplify.devices import use_all_cores
 from amplify.generators.coupling_flow import coupling_flow
-from amplify.progress import progress_bar
 from amplify.integrals import member_integrals
+from amplify.progress import progress_bar
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
@@ -143,9 +143,10 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
         result[f"pooled_amplification_{name}"] = study.over_sets(
             study.pooled_amplification(name, truth, n_train, shells), same, bootstrap
         )
-    print(
-        f"d = {dim}, n_train = {n_train}: bootstrap/actual {result['bootstrap_over_actual']}, same/actual {result['same_data_over_actual']['value']:.2f}, "
-    )
+    bootstrap_ratio = result["bootstrap_over_actual"]
+    same_ratio = result["same_data_over_actual"]["value"]
+    ratios = f"bootstrap/actual {bootstrap_ratio}, same/actual {same_ratio:.2f}, "
+    print(f"d = {dim}, n_train = {n_train}: {ratios}")
     print(f"    actual G {np.round(result['actual_amplification'], 2)}")
     return result
 

@@ -27,7 +27,9 @@ class Calibration(NamedTuple):
     """
 
     actual: np.ndarray  # E[(I_theta - I_true)^2]
-    bias: np.ndarray  # squared difference between the mean over sets and members, and the truth, corrected for the scatter of that mean
+    # squared difference between the mean over sets and members, and the truth, corrected for the
+    # scatter of that mean
+    bias: np.ndarray
     variance: np.ndarray  # actual - bias
     bootstrap: np.ndarray  # mean over sets of the members' variance
     same_data: np.ndarray

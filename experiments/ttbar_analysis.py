@@ -13,10 +13,10 @@ from scipy.stats import t as t_distribution
 
 from amplify import regions as rg
 from amplify.estimators.averaging import averaging_amplification
-from amplify.estimators.pooled import pooled_amplification
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import ks_distance_to
 from amplify.estimators.learned import split
+from amplify.estimators.pooled import pooled_amplification
 from amplify.generators.charts import helicity_chart, jet_chart
 from amplify.generators.cut_base import Cuts
 from amplify.progress import progress_bar

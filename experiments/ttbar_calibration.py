@@ -23,9 +23,9 @@ from amplify.estimators.averaging import averaging_amplification
 from amplify.generators.coordinates import coordinates
 from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.generators.symmetrised import symmetrised
+from amplify.integrals import member_integrals
 from amplify.progress import progress_bar
 from amplify.results.records import averaging_records
-from amplify.integrals import member_integrals
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.ttbar import helicity, kinematics
@@ -318,9 +318,8 @@ def summarise(
         result[f"pooled_{group}"] = pooled
         for name in ("actual", "bootstrap", "same_data"):
             print(f"{group}: G {name} {pooled[f'amplification_{name}']}")
-        print(
-            f"    bias^2 {pooled['bias']['value']:.2f} variance {pooled['variance']['value']:.2f} sigma_n^2"
-        )
+        bias, variance = pooled["bias"]["value"], pooled["variance"]["value"]
+        print(f"    bias^2 {bias:.2f} variance {variance:.2f} sigma_n^2")
     return result
 
 

@@ -74,7 +74,9 @@ def main(
         "reference": REFERENCE,
         "cpu_ms_per_generated_event": _time(jets.JetSettings(seed=settings["seed"]), timed_events),
     }
-    command = f"amplify ttbar --level jet --events {len(events.momenta)} --seed {settings['seed']} --out jets.h5 && python -m experiments.ttbar_jets --data jets.h5"
+    sample = f"--events {len(events.momenta)} --seed {settings['seed']} --out jets.h5"
+    study = "python -m experiments.ttbar_jets --data jets.h5"
+    command = f"amplify ttbar --level jet {sample} && {study}"
     write_json(
         out,
         environment(command, settings["seed"], settings) | {"estimates": [], "study": study_record},

@@ -36,10 +36,9 @@ def main(figures: Annotated[list[str], tyro.conf.Positional], out: Path = HERE /
     """
     unknown = [name for name in figures if name not in (*NAMES, "all")]
     if unknown or not figures:
-        print(
-            f"error: figure: expected one of {', '.join(NAMES)}, all; got {', '.join(unknown) or 'none'}; choose from the list",
-            file=sys.stderr,
-        )
+        expected, got = f"one of {', '.join(NAMES)}, all", ", ".join(unknown) or "none"
+        line = f"error: figure: expected {expected}; got {got}; choose from the list"
+        print(line, file=sys.stderr)
         sys.exit(2)
     for name in NAMES if "all" in figures else figures:
         print(*draw(name, out), sep="\n")

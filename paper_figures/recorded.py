@@ -13,7 +13,8 @@ COMMANDS = {
     "differential": "python -m experiments.differential --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
     "ttbar_calibration": "python -m experiments.ttbar_calibration --preset full",
-    "ttbar_jets": "amplify ttbar --level jet --events 100000 --seed 1 --out jets.h5 && python -m experiments.ttbar_jets --data jets.h5",
+    "ttbar_jets": "amplify ttbar --level jet --events 100000 --seed 1 --out jets.h5 "
+    "&& python -m experiments.ttbar_jets --data jets.h5",
 }
 
 

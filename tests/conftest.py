@@ -43,7 +43,3 @@ def x64():
 def no_page(monkeypatch):
     """Commands draw no page, which takes a second."""
     monkeypatch.setattr("amplify.report.page.write_page", lambda results, path: None)
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: over three seconds; left out by -m 'not slow'")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from amplify.devices import usable_cores
 from amplify.namespace import namespace
@@ -144,10 +144,10 @@ class Counts(NamedTuple):
 
 
 def count_between(
-    grid: Float[Any, " k"], t: Float[Any, " n"], weight: Float[Any, " n"] | None = None
+    grid: Float[Any, " k"], t: Float[Any, " n"], weight: Real[Any, " n"] | None = None
 ) -> Counts:
-    """Counts of the values t against the sorted grid: integers without weights. NumPy on the host;
-    under jit and shard_map with JAX arrays.
+    """Counts of the values t against the sorted grid: integers without weights, or with weights
+    that are. NumPy on the host; under jit and shard_map with JAX arrays.
     """
     xp = namespace(t)
     values = xp.asarray(t)

@@ -1,26 +1,28 @@
-"""Regions of phase space (`shapes`), what a sample has in them (`counting`), and a user's file of
-them (`cuts`).
+"""Regions of phase space (`shapes`, `binning`), what a sample has in them (`counting`), and a
+user's file of them (`cuts`).
 """
 
+from amplify.regions.binning import (
+    bins,
+    bulk_and_tails,
+    cells,
+    equiprobable,
+    equiprobable_edges,
+    intervals,
+    quantile_edges,
+    shells,
+    tail,
+)
 from amplify.regions.counting import Fractions, Sums, count, fractions, measurable, unweighted
 from amplify.regions.shapes import (
     Observable,
     Regions,
-    bins,
     box,
-    bulk_and_tails,
-    cells,
     column,
     condition,
-    equiprobable,
-    equiprobable_edges,
-    intervals,
     join,
     mask,
-    quantile_edges,
     radius,
-    shells,
-    tail,
 )
 
 __all__ = [

@@ -93,10 +93,8 @@ def main(directory: Path, rows: int = ROWS, out: Path | None = None) -> None:
                     "speed": plain[0] / seconds,
                 }
             )
-            print(
-                f"{kind:8s} {name:22s} {seconds:7.1f} s   {memory:5.2f} GB   {plain[0] / seconds:5.2f} of plain numpy's speed",
-                flush=True,
-            )
+            speed = f"{plain[0] / seconds:5.2f} of plain numpy's speed"
+            print(f"{kind:8s} {name:22s} {seconds:7.1f} s   {memory:5.2f} GB   {speed}", flush=True)
     if out is not None:
         out.write_text(
             json.dumps(

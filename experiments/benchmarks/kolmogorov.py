@@ -89,9 +89,9 @@ def main(
         )
     if streamed:
         code = f"from experiments.benchmarks.kolmogorov import stream; stream({streamed})"
-        lines = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.splitlines()
+        command = [sys.executable, "-c", code]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        lines = run.stdout.splitlines()
         result |= json.loads(lines[-1])
     for name, value in result.items():
         print(f"{name:45s} {value:12.4f}" if isinstance(value, float) else f"{name:45s} {value}")

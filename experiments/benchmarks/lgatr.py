@@ -51,9 +51,8 @@ def main(
     os.sched_setaffinity(
         0, {min(os.sched_getaffinity(0))}
     )  # before the first computation, which starts the threads
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    )
+    one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {one_thread}"
     result: dict[str, Any] = {
         "command": "python -m experiments.benchmarks.lgatr",
         "published": published,
@@ -196,7 +195,8 @@ def _lgatr(
         ):
             inputs = torch.randn(events, tokens, IN_MV, 16), torch.randn(events, tokens, IN_S)
             function(net, inputs)
-            name = f"lgatr, sparse product {sparse_product}, sparse linear maps {sparse_linear}, batch {events}, {kind}"
+            sparse = f"sparse product {sparse_product}, sparse linear maps {sparse_linear}"
+            name = f"lgatr, {sparse}, batch {events}, {kind}"
             runs[name] = (
                 lambda net=net, inputs=inputs, function=function: function(net, inputs),
                 events,

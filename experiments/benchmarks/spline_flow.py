@@ -21,8 +21,8 @@ import tyro
 from amplify.devices import use_all_cores
 from amplify.generators import spline
 from amplify.generators.coupling_flow import coupling_flow
-from amplify.regions import shells
 from amplify.integrals import member_integrals
+from amplify.regions import shells
 from amplify.sampling import sample_members
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members

@@ -41,16 +41,16 @@ def main(config: Config = Config()) -> None:
     """Trains and prints one line for each."""
     use_all_cores()
     truth = ring.Ring(dim=config.dim)
-    sets = [ring.sample(jax.random.key(100 + s), truth, n=config.n_train) for s in range(config.sets)]
+    keys = [jax.random.key(100 + s) for s in range(config.sets)]
+    sets = [ring.sample(key, truth, n=config.n_train) for key in keys]
     x, rows = (
         jnp.concatenate(sets),
         jnp.arange(config.sets * config.n_train).reshape(config.sets, -1),
     )
     shells = rg.shells(np.asarray(ring.shell_edges(truth, 10)))
     true = ring.sample(jax.random.key(5), truth, n=config.n_true)
-    print(
-        f"ring, d = {config.dim}, n_train = {config.n_train}, {config.sets} training sets, {config.steps} steps of {config.batch}"
-    )
+    training = f"{config.sets} training sets, {config.steps} steps of {config.batch}"
+    print(f"ring, d = {config.dim}, n_train = {config.n_train}, {training}")
     for frequencies in config.frequencies:
         flow = vector_flow(sets[0], frequencies=frequencies, solver=Solver(20))
         params = fit_members(
@@ -77,11 +77,11 @@ def main(config: Config = Config()) -> None:
         )
         squares = ((integral - 0.1) ** 2).sum(axis=1) / (10 * 0.09 / config.n_train)
         error = squares.std(ddof=1) / np.sqrt(config.sets) / squares.mean()
-        print(
-            f"{frequencies} frequencies: averaging G {1 / squares.mean():.2f} ({100 * error:.0f} %), D {distance.mean():.4f} +- "
-            f"{distance.std(ddof=1) / np.sqrt(config.sets):.4f}, differential G {(K1 / distance.mean()) ** 2 / config.n_train:.3f}",
-            flush=True,
-        )
+        averaging = f"averaging G {1 / squares.mean():.2f} ({100 * error:.0f} %)"
+        scatter = distance.std(ddof=1) / np.sqrt(config.sets)
+        factor = (K1 / distance.mean()) ** 2 / config.n_train
+        differential = f"D {distance.mean():.4f} +- {scatter:.4f}, differential G {factor:.3f}"
+        print(f"{frequencies} frequencies: {averaging}, {differential}", flush=True)
 
 
 if __name__ == "__main__":

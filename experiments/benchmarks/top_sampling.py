@@ -70,10 +70,9 @@ def main(config: Config = Config()) -> None:
         ).integral
         exact = integral if not exact.size else exact
         shift = (integral - exact) / np.sqrt(integral * (1 - integral) / config.n_train)
-        print(
-            f"{config.network}, {steps:3d} steps: {1e3 * cost:6.2f} ms CPU an event; integrals move by {np.sqrt((shift**2).mean()):.3f} sigma_n rms",
-            flush=True,
-        )
+        moved = f"integrals move by {np.sqrt((shift**2).mean()):.3f} sigma_n rms"
+        used = f"{1e3 * cost:6.2f} ms CPU an event"
+        print(f"{config.network}, {steps:3d} steps: {used}; {moved}", flush=True)
 
 
 if __name__ == "__main__":
