@@ -16,9 +16,8 @@ class AmplifyError(Exception):
     """
 
     def __init__(self, what: str, expected: str, got: str, fix: str) -> None:
-        super().__init__(
-            what, expected, got, fix
-        )  # the arguments as they came: an error of a worker process is pickled
+        # the arguments as they came: an error of a worker process is pickled
+        super().__init__(what, expected, got, fix)
 
     def __str__(self) -> str:
         what, expected, got, fix = self.args

@@ -1,7 +1,7 @@
 """Integrals over regions: the fraction of each member's generated events inside.
 
-They need no stored sample. `member_integrals` draws, counts and forgets chunk by chunk, so n_gen may
-exceed memory.
+They need no stored sample. `member_integrals` draws, counts and forgets chunk by chunk, so n_gen
+may exceed memory.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def member_integrals(
 
     >>> from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
     >>> from amplify.regions import column, tail
-    >>> two = GaussianParams(mean=jax.numpy.array([[0.0], [1.0]]), log_width=jax.numpy.zeros((2, 1)))
+    >>> two = GaussianParams(mean=np.array([[0.0], [1.0]]), log_width=np.zeros((2, 1)))
     >>> above = tail(column(0), 1.0, "x")
     >>> key = jax.random.key(0)
     >>> fractions = member_integrals(key, fitted_gaussian(1), two, above, 1024, sobol=True)
@@ -97,13 +97,11 @@ def sample_integrals(samples: Samples, regions: Regions) -> Integrals:
     Raises:
         InputError: weights of a member that do not sum to a positive number.
     """
-    is_weighted = samples.weight is not None
-    weights = samples.weight if is_weighted else [None] * len(samples.x)
-    members = [
-        fractions(count(regions, np.asarray(x), None if w is None else np.asarray(w)))
-        for x, w in zip(samples.x, weights, strict=True)
-    ]
+    members = []
+    for m in range(len(samples.x)):
+        weight = None if samples.weight is None else np.asarray(samples.weight[m])
+        members.append(fractions(count(regions, np.asarray(samples.x[m]), weight)))
     integral = np.stack([member.integral for member in members])
-    if not is_weighted:
+    if samples.weight is None:
         return Integrals(integral, samples.x.shape[1])
     return Integrals(integral, np.stack([member.n_effective for member in members]))

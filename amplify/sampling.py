@@ -25,10 +25,10 @@ def sample_members(
     """Generates n events with every member of params [member, ...].
 
     >>> from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
-    >>> two = GaussianParams(mean=jnp.array([[0.0], [5.0]]), log_width=jnp.zeros((2, 1)))
+    >>> two = GaussianParams(mean=jnp.array([[1.0], [5.0]]), log_width=jnp.zeros((2, 1)))
     >>> samples = sample_members(jax.random.key(0), fitted_gaussian(1), two, 64, sobol=True)
     >>> samples.x.shape, samples.x.mean(axis=1).round(1).ravel().tolist()
-    ((2, 64, 1), [0.0, 5.0])
+    ((2, 64, 1), [1.0, 5.0])
 
     Args:
         key: the same key gives the same events.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,147 +107,145 @@ def main(
     config = PRESETS[preset]
     out = out or Path("amplify-runs") / f"coverage-{preset}"
     study.claim(out, config)
-    result: dict[str, Any] = {
-        "exact": [],
-        "learned": [],
-        "cross_fit": [],
-        "null": [],
-        "efficiency": [],
-    }
     distances = {name: toy.distance() for name, toy in toys.TOYS.items() if name != "same"}
-    result["truth"] = {
-        name: {"distance": d, "n_equiv": toys.n_equiv(d)} for name, d in distances.items()
-    }
-    os.environ.update(
-        dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    )  # of the workers: one process per core
-    with ProcessPoolExecutor(
-        len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
-
-        def repeated(name: str, one: Callable[[int], Any], repetitions: int) -> np.ndarray:
-            """Results [repetition, ...] of `one(seed)`, from a finished part or computed by all
-            cores.
-            """
-
-            def compute() -> dict[str, np.ndarray]:
-                with progress_bar(name, total=repetitions) as bar:
-                    rows = []
-                    for row in pool.map(
-                        one, range(repetitions), chunksize=max(1, min(25, repetitions // 8))
-                    ):
-                        rows.append(row)
-                        bar.count(len(rows), repetitions)
-                return {"rows": np.asarray(rows)}
-
-            return study.cached(out / "parts" / f"{name}.npz", compute)["rows"]
-
-        for ratio in config.ratios:
-            rows = repeated(f"exact-{ratio:g}", partial(_exact, config.seed, ratio), config.exact)
-            result["exact"] += _coverage_of_intervals(ratio, rows)
-        for toy in ("ring", "shell", "blob", "missing"):
-            for ratio in config.learned_ratios:
-                holdout, truth = (
-                    int(ratio * result["truth"][toy]["n_equiv"]),
-                    result["truth"][toy]["n_equiv"],
-                )
-                for learner in ("default", "polynomials"):
-                    rows = repeated(
-                        f"learned-{toy}-{ratio:g}-{learner}",
-                        partial(_learned, config.seed, toy, learner, holdout),
-                        config.learned,
-                    )
-                    result["learned"].append(_claims(toy, learner, ratio, holdout, rows, truth))
-                if toy != "missing":
-                    null = repeated(
-                        f"crossnull-{toy}-{ratio:g}",
-                        partial(_cross, config.seed + 100, toy, holdout, True),
-                        config.null_experiments,
-                    )
-                    rows = repeated(
-                        f"cross-{toy}-{ratio:g}",
-                        partial(_cross, config.seed, toy, holdout, False),
-                        config.cross_fit,
-                    )
-                    limits = _calibrated(rows, null)
-                    result["cross_fit"].append(
-                        _claims(toy, "polynomials", ratio, holdout, limits, truth)
-                    )
-        for learner in ("default", "polynomials"):
-            rows = repeated(
-                f"null-{learner}",
-                partial(_learned, config.seed, "same", learner, config.null_holdout),
-                config.null,
-            )
-            result["null"].append(_rate(f"{learner}, split", rows))
-        null = repeated(
-            "crossnull-same",
-            partial(_cross, config.seed + 100, "same", config.null_holdout, True),
-            config.null_experiments,
-        )
-        rows = repeated(
-            "cross-same",
-            partial(_cross, config.seed, "same", config.null_holdout, False),
-            config.null,
-        )
-        result["null"].append(_rate("polynomials, cross-fit, calibrated", _calibrated(rows, null)))
-        result["null"].append(
-            _rate(
-                "polynomials, cross-fit, naive error",
-                (K1 / np.maximum(rows[:, 0] - 1.2816 * rows[:, 1], 1e-9)) ** 2,
-                infinite=1e12,
-            )
-        )
-        for method in (0, 1):
-            rows = repeated(
-                "null-exact", partial(_null_exact, config.seed, config.null_holdout), config.null
-            )[:, method]
-            result["null"].append(_rate(f"fixed summary, {('threshold', 'ks')[method]}", rows))
-        for toy in ("ring", "shell", "blob", "missing"):
-            for holdout in config.holdouts:
-                local = toy in (
-                    "blob",
-                    "missing",
-                )  # elsewhere polynomials are what the default is made of
-                wanted = {
-                    "default": config.efficiency,
-                    "polynomials": config.efficiency * local,
-                    "mlp": config.slow,
-                    "trees": config.slow,
-                }
-                for learner, repetitions in wanted.items():
-                    if repetitions:
-                        rows = repeated(
-                            f"eta-{toy}-{holdout}-{learner}",
-                            partial(_efficiency, config.seed, toy, learner, holdout),
-                            repetitions,
-                        )
-                        eta, error = (
-                            rows / distances[toy],
-                            rows.std(ddof=1) / distances[toy] / np.sqrt(repetitions),
-                        )
-                        row = {
-                            "toy": toy,
-                            "learner": learner,
-                            "n_holdout": holdout,
-                            "efficiency": eta.mean(),
-                            "error": error,
-                        }
-                        result["efficiency"].append(row | {"repetitions": repetitions})
+    truth = {name: {"distance": d, "n_equiv": toys.n_equiv(d)} for name, d in distances.items()}
+    # of the workers: one process per core
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=spawn) as pool:
+        repeat = partial(_repeated, pool, out / "parts")
+        learned, crossed = _limits_of_toys(config, repeat, truth)
+        result = {
+            "exact": _intervals(config, repeat),
+            "learned": learned,
+            "cross_fit": crossed,
+            "null": _claims_of_nothing(config, repeat),
+            "efficiency": _efficiencies(config, repeat, distances),
+            "truth": truth,
+        }
     path = out / "results.json"
     study.record(path, f"python -m experiments.coverage --preset {preset}", config, result, [])
     print(path)
     return path
 
 
+def _repeated(
+    pool: ProcessPoolExecutor,
+    parts: Path,
+    name: str,
+    experiment: Callable[[int], Any],
+    repetitions: int,
+) -> np.ndarray:
+    """Results [repetition, ...] of `experiment(seed)`, from a finished part or computed by all
+    cores.
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        rows = []
+        at_once = max(1, min(25, repetitions // 8))
+        with progress_bar(name, total=repetitions) as bar:
+            for row in pool.map(experiment, range(repetitions), chunksize=at_once):
+                rows.append(row)
+                bar.count(len(rows), repetitions)
+        return {"rows": np.asarray(rows)}
+
+    return study.cached(parts / f"{name}.npz", compute)["rows"]
+
+
+Repeat = Callable[[str, Callable[[int], Any], int], np.ndarray]
+Rows = list[dict[str, Any]]
+
+
+def _intervals(config: Config, repeat: Repeat) -> Rows:
+    """Coverage of two-sided intervals with the exact ratio."""
+    table: Rows = []
+    for ratio in config.ratios:
+        rows = repeat(f"exact-{ratio:g}", partial(_exact, config.seed, ratio), config.exact)
+        table += _coverage_of_intervals(ratio, rows)
+    return table
+
+
+def _limits_of_toys(
+    config: Config, repeat: Repeat, truth: dict[str, dict[str, float]]
+) -> tuple[Rows, Rows]:
+    """Coverage of the claim n_equiv < X: of one split, and of cross-fits."""
+    learned: Rows = []
+    crossed: Rows = []
+    seed, null_seed = config.seed, config.seed + 100
+    for toy in ("ring", "shell", "blob", "missing"):
+        n_equiv = truth[toy]["n_equiv"]
+        for ratio in config.learned_ratios:
+            holdout = int(ratio * n_equiv)
+            for learner in ("default", "polynomials"):
+                experiment = partial(_learned, seed, toy, learner, holdout)
+                rows = repeat(f"learned-{toy}-{ratio:g}-{learner}", experiment, config.learned)
+                learned.append(_claims(toy, learner, ratio, holdout, rows, n_equiv))
+            if toy == "missing":
+                continue
+            experiment = partial(_cross, null_seed, toy, holdout, True)
+            null = repeat(f"crossnull-{toy}-{ratio:g}", experiment, config.null_experiments)
+            experiment = partial(_cross, seed, toy, holdout, False)
+            rows = repeat(f"cross-{toy}-{ratio:g}", experiment, config.cross_fit)
+            limits = _calibrated(rows, null)
+            crossed.append(_claims(toy, "polynomials", ratio, holdout, limits, n_equiv))
+    return learned, crossed
+
+
+def _claims_of_nothing(config: Config, repeat: Repeat) -> Rows:
+    """How often n_equiv < X is claimed where there is no difference."""
+    table: Rows = []
+    seed, n = config.seed, config.null_holdout
+    for learner in ("default", "polynomials"):
+        experiment = partial(_learned, seed, "same", learner, n)
+        rows = repeat(f"null-{learner}", experiment, config.null)
+        table.append(_rate(f"{learner}, split", rows))
+    experiment = partial(_cross, seed + 100, "same", n, True)
+    null = repeat("crossnull-same", experiment, config.null_experiments)
+    rows = repeat("cross-same", partial(_cross, seed, "same", n, False), config.null)
+    table.append(_rate("polynomials, cross-fit, calibrated", _calibrated(rows, null)))
+    distance, error = rows.T
+    naive = (K1 / np.maximum(distance - 1.2816 * error, 1e-9)) ** 2
+    table.append(_rate("polynomials, cross-fit, naive error", naive, infinite=1e12))
+    rows = repeat("null-exact", partial(_null_exact, seed, n), config.null)
+    for method, limits in zip(("threshold", "ks"), rows.T, strict=True):
+        table.append(_rate(f"fixed summary, {method}", limits))
+    return table
+
+
+def _efficiencies(config: Config, repeat: Repeat, distances: dict[str, float]) -> Rows:
+    """D_learned / D_inf by toy, size of the holdout and learner."""
+    table: Rows = []
+    for toy, holdout in product(("ring", "shell", "blob", "missing"), config.holdouts):
+        local = toy in ("blob", "missing")  # elsewhere polynomials are what the default is made of
+        wanted = {
+            "default": config.efficiency,
+            "polynomials": config.efficiency * local,
+            "mlp": config.slow,
+            "trees": config.slow,
+        }
+        for learner, repetitions in wanted.items():
+            if not repetitions:
+                continue
+            experiment = partial(_efficiency, config.seed, toy, learner, holdout)
+            rows = repeat(f"eta-{toy}-{holdout}-{learner}", experiment, repetitions)
+            row = {
+                "toy": toy,
+                "learner": learner,
+                "n_holdout": holdout,
+                "efficiency": (rows / distances[toy]).mean(),
+                "error": rows.std(ddof=1) / distances[toy] / np.sqrt(repetitions),
+                "repetitions": repetitions,
+            }
+            table.append(row)
+    return table
+
+
 def _exact(seed: int, ratio: float, repetition: int) -> list[float]:
     """Ends of n_equiv: threshold at 68 and 90 %, then calibrated KS."""
     rng = np.random.default_rng([seed, round(1000 * ratio), repetition])
     n = round(ratio * _shift_n_equiv())
-    t_gen, t_holdout = (
-        SHIFT * rng.normal(SHIFT, 1, max(10 * n, 20_000)) - SHIFT**2 / 2,
-        SHIFT * rng.normal(size=n) - SHIFT**2 / 2,
-    )
+    t_gen = SHIFT * rng.normal(SHIFT, 1, max(10 * n, 20_000)) - SHIFT**2 / 2
+    t_holdout = SHIFT * rng.normal(size=n) - SHIFT**2 / 2
     grid = np.sort(t_holdout)
     tallies = [df.tally(grid, t_gen)], [df.tally(grid, t_holdout)]
     ends = []
@@ -258,11 +257,11 @@ def _exact(seed: int, ratio: float, repetition: int) -> list[float]:
 
 
 def _coverage_of_intervals(ratio: float, rows: np.ndarray) -> list[dict[str, Any]]:
-    truth, found = _shift_n_equiv(), []
-    for k, (method, level) in enumerate((m, p) for m in ("threshold", "ks") for p in (0.68, 0.9)):
+    truth, table = _shift_n_equiv(), []
+    for k, (method, level) in enumerate(product(("threshold", "ks"), (0.68, 0.9))):
         low, high = rows[:, 2 * k], rows[:, 2 * k + 1]
         covered, finite = (low <= truth) & (truth <= high), np.isfinite(high)
-        found.append(
+        table.append(
             {
                 "method": method,
                 "ratio": ratio,
@@ -275,43 +274,31 @@ def _coverage_of_intervals(ratio: float, rows: np.ndarray) -> list[dict[str, Any
                 "median_high": np.median(high) / truth,
             }
         )
-    return found
+    return table
+
+
+def _rng(seed: int, toy: str, *more: int) -> np.random.Generator:
+    return np.random.default_rng([seed, list(toys.TOYS).index(toy), *more])
 
 
 def _learned(seed: int, toy: str, learner: str, n_holdout: int, repetition: int) -> float:
     """X of the claim n_equiv < X at 90 %, one split."""
-    rng, t = (
-        np.random.default_rng([seed, list(toys.TOYS).index(toy), n_holdout, repetition]),
-        toys.TOYS[toy],
-    )
-    generated, holdout = (
-        Events(t.generate(rng, max(40_000, 30 * n_holdout))),
-        Events(t.true(rng, n_holdout)),
-    )
-    estimate, _ = learned_amplification(
-        LEARNERS[learner](t.log_prob_gen), generated, holdout, n_train=1, seed=repetition
-    )
+    rng, pair = _rng(seed, toy, n_holdout, repetition), toys.TOYS[toy]
+    generated = Events(pair.generate(rng, max(40_000, 30 * n_holdout)))
+    holdout = Events(pair.true(rng, n_holdout))
+    learn = LEARNERS[learner](pair.log_prob_gen)
+    estimate, _ = learned_amplification(learn, generated, holdout, n_train=1, seed=repetition)
     return float(estimate.n_equiv.high[0])
 
 
 def _cross(seed: int, toy: str, n_holdout: int, null: bool, repetition: int) -> tuple[float, float]:
     """D0 over five folds and its naive error; for the null a holdout of generated events."""
-    rng, t = (
-        np.random.default_rng([seed, list(toys.TOYS).index(toy), n_holdout, repetition]),
-        toys.TOYS[toy],
-    )
-    generated, holdout = (
-        Events(t.generate(rng, max(40_000, 20 * n_holdout))),
-        Events((t.generate if null else t.true)(rng, n_holdout)),
-    )
-    found = cross_fit(
-        LEARNERS["polynomials"](t.log_prob_gen),
-        generated,
-        holdout,
-        null_experiments=0,
-        seed=repetition,
-    )
-    return found.distance, found.naive_error
+    rng, pair = _rng(seed, toy, n_holdout, repetition), toys.TOYS[toy]
+    generated = Events(pair.generate(rng, max(40_000, 20 * n_holdout)))
+    holdout = Events((pair.generate if null else pair.true)(rng, n_holdout))
+    learn = LEARNERS["polynomials"](pair.log_prob_gen)
+    fitted = cross_fit(learn, generated, holdout, null_experiments=0, seed=repetition)
+    return fitted.distance, fitted.naive_error
 
 
 def _calibrated(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
@@ -326,14 +313,11 @@ def _null_exact(seed: int, n_holdout: int, repetition: int) -> list[float]:
     """
     rng = np.random.default_rng([seed, 77, repetition])
     t_gen, t_holdout = rng.normal(size=20 * n_holdout), rng.normal(size=n_holdout)
-    return [
-        float(
-            df.differential_amplification(
-                t_gen, t_holdout, n_train=1, method=m, level=0.9
-            ).n_equiv.high[0]
-        )
-        for m in ("threshold", "ks")
-    ]
+    estimates = (
+        df.differential_amplification(t_gen, t_holdout, n_train=1, method=method, level=0.9)
+        for method in ("threshold", "ks")
+    )
+    return [float(estimate.n_equiv.high[0]) for estimate in estimates]
 
 
 def _claims(
@@ -341,9 +325,7 @@ def _claims(
 ) -> dict[str, Any]:
     """How often n_equiv < X holds, how often X is finite, and how close it comes."""
     x = limits / truth
-    quantiles = [
-        float(q) for q in np.sort(x)[(np.array([0.16, 0.5, 0.84]) * (len(x) - 1)).astype(int)]
-    ]
+    places = (np.array([0.16, 0.5, 0.84]) * (len(x) - 1)).astype(int)
     return {
         "toy": toy,
         "learner": learner,
@@ -353,7 +335,7 @@ def _claims(
         "coverage": (x > 1).mean(),
         "error": np.sqrt(0.09 / len(x)),
         "finite": np.isfinite(x).mean(),
-        "limit_over_truth": quantiles,
+        "limit_over_truth": np.sort(x)[places].tolist(),
         "repetitions": len(x),
     }
 
@@ -372,21 +354,21 @@ def _efficiency(seed: int, toy: str, learner: str, n_holdout: int, repetition: i
     """D of the summary learned from half the holdout: the integral of p_true - p_gen over t <= 0,
     by true events weighted with 1 - p_gen / p_true.
     """
-    rng, t = (
-        np.random.default_rng([seed, 55, list(toys.TOYS).index(toy), n_holdout, repetition]),
-        toys.TOYS[toy],
-    )
+    pair = toys.TOYS[toy]
+    rng = np.random.default_rng([seed, 55, list(toys.TOYS).index(toy), n_holdout, repetition])
     n = n_holdout // 2
-    x_gen, x_true = t.generate(rng, max(20_000, 20 * n)), t.true(rng, n)
-    summary = LEARNERS[learner](t.log_prob_gen)(x_gen, x_true)
+    x_gen, x_true = pair.generate(rng, max(20_000, 20 * n)), pair.true(rng, n)
+    summary = LEARNERS[learner](pair.log_prob_gen)(x_gen, x_true)
     x, excess = _measuring(toy)
     return float((excess * (summary(x) <= 0)).mean())
 
 
 @lru_cache(maxsize=1)
 def _measuring(toy: str) -> tuple[np.ndarray, np.ndarray]:
-    x = toys.TOYS[toy].true(np.random.default_rng(10**6), 100_000)
-    return x, -np.expm1(toys.TOYS[toy].log_prob_gen(x) - toys.TOYS[toy].log_prob_true(x))
+    """True events, and 1 - p_gen / p_true of each."""
+    pair = toys.TOYS[toy]
+    x = pair.true(np.random.default_rng(10**6), 100_000)
+    return x, -np.expm1(pair.log_prob_gen(x) - pair.log_prob_true(x))
 
 
 @lru_cache(maxsize=1)

@@ -253,6 +253,7 @@ def averaging(
         regions.labels,
         members=config.bootstrap_members,
         n_holdout=config.n_holdout,
+        level=0.68,
         **sizes,
     )
     named = [

@@ -177,6 +177,7 @@ def main(
         "n_train": config.n_train,
         "n_gen": config.n_gen,
         "n_holdout": config.n_train,
+        "level": 0.68,
     }
     study.record(
         path,

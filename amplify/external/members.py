@@ -62,6 +62,13 @@ def external_members(
     """Trains a user's generator `members` times, each on a bootstrap sample of x_train, and
     generates n_gen events with each.
 
+    >>> def fit(x_train, seed):
+    ...     mean, width = x_train.mean(axis=0), x_train.std(axis=0)
+    ...     return lambda n, seed: np.random.default_rng(seed).normal(mean, width, (n, 1))
+    >>> x = np.random.default_rng(0).normal(size=(100, 1))
+    >>> external_members(fit, x, members=3, n_gen=500).x.shape
+    (3, 500, 1)
+
     Args:
         fit: `fit(x_train, seed) -> sample`, `sample(n, seed) -> x [n, dim]` or (x, weight), in any
             framework (`amplify.examples`).

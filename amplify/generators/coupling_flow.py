@@ -48,10 +48,11 @@ def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -
 
     >>> from amplify.truth import ring
     >>> x = ring.sample(jax.random.key(0), n=1000)
-    >>> flow = coupling_flow(x)
-    >>> params = flow.init(jax.random.key(1))
-    >>> flow.log_prob(params, x).shape
-    (1000,)
+    >>> coupling_flow(x).dim
+    2
+    >>> inside = coordinates(x, bounded={0: (-12.0, 12.0)})
+    >>> coupling_flow(inside, FlowConfig(layers=8, hidden=(64, 64))).dim
+    2
 
     Args:
         x: training events [n, dim], all of whose dimensions are real then, or the `coordinates` of

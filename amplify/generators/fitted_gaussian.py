@@ -36,6 +36,11 @@ def maximum_likelihood(
 def fitted_gaussian(dim: int = 1) -> Generator:
     """Independent Gaussians in each dimension as a Generator: `maximum_likelihood` gives its params
     at once, `fit` by descent of the same loss.
+
+    >>> x = jnp.array([[1.0], [3.0]])
+    >>> params = maximum_likelihood(x, jnp.ones(2))
+    >>> fitted_gaussian().sample(params, jnp.array([[0.5]])).tolist()  # the median
+    [[2.0]]
     """
 
     def init(key: PRNGKeyArray) -> GaussianParams:

@@ -208,10 +208,8 @@ def vector_flow(
 
     >>> from amplify.truth import ring
     >>> x = ring.sample(jax.random.key(0), n=1000)
-    >>> flow = vector_flow(x, hidden=(16,))
-    >>> params = flow.init(jax.random.key(1))
-    >>> flow.loss(params, jax.random.key(2), x, jnp.ones(1000)).shape
-    ()
+    >>> vector_flow(x, hidden=(64, 64)).dim
+    2
 
     Args:
         x: training events [n, dim], NumPy or JAX.

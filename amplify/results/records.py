@@ -42,8 +42,8 @@ def averaging_records(
     members: int | None,
     n_train: Any,
     n_gen: int | None,
-    n_holdout: int | None = None,
-    level: float = 0.68,
+    n_holdout: int | None,
+    level: float,
 ) -> list[dict[str, Any]]:
     """One record per region. n_equiv is the quoted one: aware of the bias where the status is
     biased, from the spread of the members elsewhere.

@@ -61,6 +61,10 @@ class TwoStepLearner:
 def exact_ratio(log_prob_gen: LogProb, log_prob_true: LogProb) -> Summary:
     """Log p_gen / p_true of two known densities: the summary in which nothing is lost (Neyman and
     Pearson).
+
+    >>> t = exact_ratio(lambda x: -0.5 * (x[:, 0] - 0.1) ** 2, lambda x: -0.5 * x[:, 0] ** 2)
+    >>> t(np.array([[0.0], [1.0]])).round(3).tolist()
+    [-0.005, 0.095]
     """
 
     def summary(x: np.ndarray) -> np.ndarray:

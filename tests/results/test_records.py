@@ -32,7 +32,8 @@ def _averaging(**settings):
     z = np.random.default_rng(0).standard_normal((12, 5))
     z = (z - z.mean(0)) / z.std(0, ddof=1)
     estimate = averaging_amplification(mean + sigma * z, n_train=1000, n_gen=10_000, **settings)
-    return averaging_records(estimate, LABELS, members=12, n_train=1000, n_gen=10_000)
+    numbers = {"n_train": 1000, "n_gen": 10_000, "n_holdout": None}
+    return averaging_records(estimate, LABELS, members=12, level=0.68, **numbers)
 
 
 def _differential(t_gen, t_holdout, **settings):
