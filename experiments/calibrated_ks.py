@@ -23,9 +23,8 @@ from amplify.devices import use_all_cores
 from amplify.estimators import calibrated
 
 L = np.concatenate([np.arange(0, 3, 0.125), np.arange(3, 8, 0.5), np.geomspace(8, 128, 13)])
-LEVELS = ndtr(
-    np.linspace(-3.5, 3.5, 57)
-)  # even steps in standard deviations: quantiles are nearly linear in them
+# even steps in standard deviations: quantiles are nearly linear in them
+LEVELS = ndtr(np.linspace(-3.5, 3.5, 57))
 
 
 def main(
@@ -56,23 +55,16 @@ def main(
         mean=values.mean(axis=0),
         command=command,
     )
-    print(
-        out,
-        {
-            float(x): round(float(m), 4)
-            for x, m in zip(L, values.mean(axis=0), strict=True)
-            if x in (0, 1, 2, 4)
-        },
-    )
+    means = zip(L.tolist(), values.mean(axis=0).tolist(), strict=True)
+    print(out, {x: round(mean, 4) for x, mean in means if x in (0, 1, 2, 4)})
 
 
 def suprema(key: PRNGKeyArray, n: int, points: int) -> Float[Array, "n L"]:
     """N draws of S(L) for every L."""
     key_walk, key_top, key_bottom = jax.random.split(key, 3)
     u = jnp.linspace(0.0, 1.0, points + 1)
-    shape = jnp.where(
-        (u > 0) & (u < 1), norm.pdf(ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))) / norm.pdf(0.0), 0.0
-    )
+    bump = norm.pdf(ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))) / norm.pdf(0.0)
+    shape = jnp.where((u > 0) & (u < 1), bump, 0.0)
     walk = jnp.cumsum(jax.random.normal(key_walk, (n, points)), axis=1) / jnp.sqrt(points)
     bridge = jnp.pad(walk, ((0, 0), (1, 0))) - walk[:, -1:] * u[None]
     top, bottom = (

@@ -376,9 +376,8 @@ def _shift_n_equiv() -> float:
     import jax
 
     with jax.enable_x64(True):
-        return float(
-            (K1 / float(gaussian.distances(gaussian.Gaussian(SHIFT), gaussian.Gaussian())[0])) ** 2
-        )
+        distance, *_ = gaussian.distances(gaussian.Gaussian(SHIFT), gaussian.Gaussian())
+        return float((K1 / float(distance)) ** 2)
 
 
 if __name__ == "__main__":

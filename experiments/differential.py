@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ from amplify.summaries.default import learned_ratio
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import gaussian, ring
-from amplify.types import Events, Generator
+from amplify.types import Events
 from experiments import study
 
 BULK, TAIL = (3.0, 5.0), 6.0  # radii; one width around the ring, two widths outside
@@ -113,11 +114,9 @@ def main(
     result: dict[str, Any] = {"gaussian": _gaussian(config)}
     for dim in config.dims:
         for n_train, steps in zip(config.n_train, config.steps, strict=False):
-            part = study.cached(
-                out / "parts" / f"d{dim}-n{n_train}.npz",
-                partial(_ring, config, dim, n_train, steps),
-            )
-            summary = _summarised(config, dim, n_train, part)
+            path = out / "parts" / f"d{dim}-n{n_train}.npz"
+            measured = study.cached(path, partial(_ring, config, dim, n_train, steps))
+            summary = _summarised(config, dim, n_train, measured)
             result[f"d{dim}-n{n_train}"] = summary
             factor = np.round(summary["amplification"], 2)
             print(f"d = {dim}, n_train = {n_train}: G(mean D) {factor}", flush=True)
@@ -133,55 +132,42 @@ def _gaussian(config: Config) -> dict[str, Any]:
     """
     n, key = config.gaussian_n_train, jax.random.key(config.seed)
     generator, truth = fitted_gaussian(), gaussian.Gaussian()
-    x = jax.vmap(lambda k: gaussian.sample(k, truth, n=n))(
-        jax.random.split(jax.random.fold_in(key, 0), config.gaussian_fits)
-    )
-    params = jax.vmap(maximum_likelihood)(x)
-    distance = np.asarray(
-        gaussian.distances(
-            gaussian.Gaussian(params.mean[:, 0], jnp.exp(params.log_width[:, 0])), truth
-        )[0]
-    )
-    true = np.asarray(gaussian.sample(jax.random.fold_in(key, 1), truth, n=config.n_true))
+
+    def draw(number: int, size: int) -> np.ndarray:
+        return np.asarray(gaussian.sample(jax.random.fold_in(key, number), truth, n=size))
+
+    def generate(params: Any, number: int) -> np.ndarray:
+        latent = uniform_latents(jax.random.fold_in(key, number), config.n_gen, 1)
+        return np.asarray(generator.sample(params, latent))
+
+    keys = jax.random.split(jax.random.fold_in(key, 0), config.gaussian_fits)
+    x = jax.vmap(lambda k: gaussian.sample(k, truth, n=n))(keys)
+    fits = jax.vmap(maximum_likelihood)(x)
+    fitted = gaussian.Gaussian(fits.mean[:, 0], jnp.exp(fits.log_width[:, 0]))
+    distance = np.asarray(gaussian.distances(fitted, truth)[0])
+    chosen = int(np.argsort(distance)[len(distance) // 2])
+    true = draw(1, config.n_true)
     sizes = _sizes(config.n_gen)
-    generated, fresh, limits, chosen = [], [], [], int(np.argsort(distance)[len(distance) // 2])
-    curves: dict[str, Any] = {}
+    generated, fresh, limits = [], [], []
     for f in range(min(config.gaussian_fits, 20)):
-        one = jax.tree.map(lambda leaf, f=f: leaf[f], params)
-        ratio = _ratio(
-            lambda v, one=one: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v)
-        )
+        params = _member(fits, f)
+        ratio = _ratio(partial(generator.log_prob, params), partial(gaussian.log_prob, truth))  # pyright: ignore[reportArgumentType]
         t_true = np.sort(ratio(true))
-        x_gen = np.asarray(
-            generator.sample(
-                one, uniform_latents(jax.random.fold_in(key, 100 + f), config.n_gen, 1)
-            )
-        )
-        t_gen = ratio(x_gen)
-        learn = learned_ratio(in_blocks(jax.jit(partial(generator.log_prob, one))))  # pyright: ignore[reportArgumentType]
-        holdout = np.asarray(
-            gaussian.sample(jax.random.fold_in(key, 2000 + f), truth, n=max(config.learned_holdout))
-        )
-        found = [
-            learned_amplification(
-                learn, Events(x_gen[: 30 * m]), Events(holdout[:m]), n_train=n, seed=f
-            )[0]
-            for m in config.learned_holdout
-        ]
-        limits.append([float(e.factor.high[0]) for e in found])
-        t_fresh = ratio(
-            np.asarray(gaussian.sample(jax.random.fold_in(key, 1000 + f), truth, n=config.n_gen))
-        )
-        generated.append(_approach(t_gen, t_true, sizes))
-        fresh.append(_approach(t_fresh, t_true, sizes))
-    one = jax.tree.map(lambda leaf: leaf[chosen], params)
-    ratio = _ratio(lambda v: generator.log_prob(one, v), lambda v: gaussian.log_prob(truth, v))
-    t_gen = ratio(
-        np.asarray(
-            generator.sample(one, uniform_latents(jax.random.fold_in(key, 99), config.n_gen, 1))
-        )
-    )
-    curves = _functions(t_gen, ratio(true))
+        x_gen = generate(params, 100 + f)
+        learn = learned_ratio(in_blocks(jax.jit(partial(generator.log_prob, params))))  # pyright: ignore[reportArgumentType]
+        holdout = draw(2000 + f, max(config.learned_holdout))
+        ends = []
+        for size in config.learned_holdout:
+            both = Events(x_gen[: 30 * size]), Events(holdout[:size])
+            estimate, _ = learned_amplification(learn, *both, n_train=n, seed=f)
+            ends.append(float(estimate.factor.high[0]))
+        limits.append(ends)
+        generated.append(_approach(ratio(x_gen), t_true, sizes))
+        fresh.append(_approach(ratio(draw(1000 + f, config.n_gen)), t_true, sizes))
+    params = _member(fits, chosen)
+    ratio = _ratio(partial(generator.log_prob, params), partial(gaussian.log_prob, truth))  # pyright: ignore[reportArgumentType]
+    curves = _functions(ratio(generate(params, 99)), ratio(true))
+    actual = (K1 / distance[: len(limits), None]) ** 2 / n
     quantiles = np.quantile(distance, [0.16, 0.5, 0.84])
     return {
         "n_train": n,
@@ -195,11 +181,14 @@ def _gaussian(config: Config) -> dict[str, Any]:
         "amplification": (K1 / distance.mean()) ** 2 / n,
         "learned_holdout": config.learned_holdout,
         "learned_limit": np.sort(limits, axis=0)[len(limits) // 2],
-        "learned_covered": (np.array(limits) > (K1 / distance[: len(limits), None]) ** 2 / n).mean(
-            axis=0
-        ),
+        "learned_covered": (np.array(limits) > actual).mean(axis=0),
         "functions": curves | {"distance": distance[chosen]},
     }
+
+
+def _member(params: Any, m: int) -> Any:
+    """The params of one of several networks."""
+    return jax.tree.map(lambda leaf: leaf[m], params)
 
 
 def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.ndarray]:
@@ -207,53 +196,42 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
     started = time.perf_counter()
     truth = ring.Ring(dim=dim)
     key = jax.random.fold_in(jax.random.key(config.seed), dim * 1_000_003 + n_train)
-    key_data, key_rows, key_fit, key_gen, key_true, key_holdout, key_sobol = jax.random.split(
-        key, 7
-    )
-    x = jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(
-        jax.random.split(key_data, config.sets)
-    ).reshape(-1, dim)
+    keys = jax.random.split(key, 7)
+    key_data, key_rows, key_fit, key_gen, key_true, key_holdout, key_sobol = keys
+    keys_data = jax.random.split(key_data, config.sets)
+    x = jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(keys_data).reshape(-1, dim)
     rows = []
     for s, k in enumerate(jax.random.split(key_rows, config.sets)):
-        rows += [
-            s * n_train + ensemble_rows(k, n_train, members=m, resample=how)
-            for m, how in ((1, "none"), (config.bootstrap_members, "bootstrap"))
-        ]
+        for members, how in ((1, "none"), (config.bootstrap_members, "bootstrap")):
+            rows.append(s * n_train + ensemble_rows(k, n_train, members=members, resample=how))
     rows, label = jnp.concatenate(rows), f"ring d={dim} n_train={n_train}"
     generator = coupling_flow(x[:n_train])
+    training = FitConfig(steps, config.batch, config.learning_rate)
+    keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
-        training = FitConfig(steps, config.batch, config.learning_rate)
-        params = fit_members(
-            jax.random.split(key_fit, len(rows)),
-            generator,
-            x,
-            rows,
-            config=training,
-            progress=bar.losses,
-        ).params
+        fitted = fit_members(keys_fit, generator, x, rows, config=training, progress=bar.losses)
     shells = rg.shells(np.asarray(ring.shell_edges(truth, config.shells)))
+    n = config.sobol
     with progress_bar(f"{label}: integrals") as bar:
         integrals = member_integrals(
-            key_sobol, generator, params, shells, config.sobol, sobol=True, progress=bar.count
+            key_sobol, generator, fitted.params, shells, n, sobol=True, progress=bar.count
         ).integral
     integrals = integrals.reshape(config.sets, 1 + config.bootstrap_members, config.shells)
-    own = jax.tree.map(lambda leaf: leaf[:: 1 + config.bootstrap_members], params)
-    generated = np.asarray(sample_members(key_gen, generator, own, config.n_gen).x)
+    # the networks on the sets as they are
+    networks = jax.tree.map(lambda leaf: leaf[:: 1 + config.bootstrap_members], fitted.params)
+    generated = np.asarray(sample_members(key_gen, generator, networks, config.n_gen).x)
     true = np.asarray(ring.sample(key_true, truth, n=config.n_true))
-    holdouts = [
-        np.asarray(ring.sample(k, truth, n=config.n_holdout))
-        for k in jax.random.split(key_holdout, config.sets)
-    ]
-    found: dict[str, list[np.ndarray]] = {}
+    keys_holdout = jax.random.split(key_holdout, config.sets)
+    measured: dict[str, list[np.ndarray]] = {}
     with progress_bar(f"{label}: distances", total=config.sets) as bar:
         for s in range(config.sets):
-            one = jax.tree.map(lambda leaf, s=s: leaf[s], own)
-            for name, value in _distances(
-                config, generator, one, truth, generated[s], true, holdouts[s], n_train, s
-            ).items():
-                found.setdefault(name, []).append(value)
+            holdout = np.asarray(ring.sample(keys_holdout[s], truth, n=config.n_holdout))
+            network = partial(generator.log_prob, _member(networks, s))  # pyright: ignore[reportArgumentType]
+            samples = generated[s], true, holdout
+            for name, value in _distances(config, network, truth, samples, n_train, s).items():
+                measured.setdefault(name, []).append(value)
             bar.count(s + 1, config.sets)
-    return {name: np.asarray(v) for name, v in found.items()} | {
+    return {name: np.asarray(values) for name, values in measured.items()} | {
         "integrals": integrals,
         "seconds": np.asarray(time.perf_counter() - started),
     }
@@ -261,61 +239,52 @@ def _ring(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np.nd
 
 def _distances(
     config: Config,
-    generator: Generator,
-    params: Any,
+    log_prob: Callable,
     truth: ring.Ring,
-    x_gen: np.ndarray,
-    x_true: np.ndarray,
-    holdout: np.ndarray,
+    samples: tuple[np.ndarray, np.ndarray, np.ndarray],
     n_train: int,
-    s: int,
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """One network: D_inf by region, its estimate with the exact ratio, limits of the learned ratio,
     KS against n_gen, distribution functions.
+
+    Args:
+        config: of the study.
+        log_prob: of the network.
+        truth: the ring.
+        samples: generated events, true ones that integrate, and the holdout.
+        n_train: training events.
+        seed: of the split of the learned ratio.
     """
-    log_prob_gen = in_blocks(jax.jit(partial(generator.log_prob, params)))  # pyright: ignore[reportArgumentType]
-    ratio = _ratio(partial(generator.log_prob, params), partial(ring.log_prob, truth))  # pyright: ignore[reportArgumentType]
-    t_gen, t_true, t_holdout = ratio(x_gen), ratio(x_true), ratio(holdout)
-    inside_gen, inside_true, inside_holdout = (_inside(x) for x in (x_gen, x_true, holdout))
+    x_gen, _, holdout = samples
+    learn = learned_ratio(in_blocks(jax.jit(log_prob)))
+    ratio = _ratio(log_prob, partial(ring.log_prob, truth))
+    t_gen, t_true, t_holdout = map(ratio, samples)
+    inside_gen, inside_true, inside_holdout = map(_inside, samples)
     share = inside_true.mean(axis=0)
     exact = []
-    for r in range(inside_true.shape[1]):
-        weight = np.exp(
-            t_true[inside_true[:, r]].astype(float)
-        )  # p_gen / p_true of true events in the region
+    for inside in inside_true.T:
+        weight = np.exp(t_true[inside].astype(float))  # p_gen / p_true of true events
         exact.append(np.maximum(1 - weight / weight.mean(), 0).mean())
-    threshold = np.array(
-        [
-            region_threshold(a, b)
-            for a, b in zip(inside_gen.mean(axis=0), inside_holdout.mean(axis=0), strict=True)
-        ]
-    )
+    shares = zip(inside_gen.mean(axis=0), inside_holdout.mean(axis=0), strict=True)
     e = differential_amplification(
         t_gen,
         t_holdout,
         n_train=n_train * share,
         inside_gen=inside_gen,
         inside_holdout=inside_holdout,
-        threshold=threshold,
+        threshold=np.array([region_threshold(of_gen, of_true) for of_gen, of_true in shares]),
     )
     limits = []
-    for n in config.learned_holdout:
-        for r in range(inside_true.shape[1]):
-            part_gen, part_holdout = (
-                x_gen[: 30 * n][inside_gen[: 30 * n, r]],
-                holdout[:n][inside_holdout[:n, r]],
-            )
-            if len(part_holdout) < 150:
-                limits.append(np.nan)
-                continue
-            found, _ = learned_amplification(
-                learned_ratio(log_prob_gen),
-                Events(part_gen),
-                Events(part_holdout),
-                n_train=n_train * share[r],
-                seed=s,
-            )
-            limits.append(float(found.factor.high[0]))
+    for n, region in product(config.learned_holdout, range(len(share))):
+        in_gen, in_true = inside_gen[: 30 * n, region], inside_holdout[:n, region]
+        if in_true.sum() < 150:
+            limits.append(np.nan)
+            continue
+        both = Events(x_gen[: 30 * n][in_gen]), Events(holdout[:n][in_true])
+        n_inside = n_train * share[region]
+        estimate, _ = learned_amplification(learn, *both, n_train=n_inside, seed=seed)
+        limits.append(float(estimate.factor.high[0]))
     sizes, t_sorted = _sizes(config.n_gen), np.sort(t_true)
     functions = _functions(t_gen, t_true)
     return {
@@ -331,18 +300,19 @@ def _distances(
 
 
 def _summarised(
-    config: Config, dim: int, n_train: int, part: dict[str, np.ndarray]
+    config: Config, dim: int, n_train: int, measured: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Means over sets: G of the mean distance, and averaging amplification of the same networks."""
-    distance, share = part["exact"], part["share"].mean(axis=0)
+    distance, share = measured["exact"], measured["share"].mean(axis=0)
     factor = (K1 / distance) ** 2 / (n_train * share)
     truth = np.full(config.shells, 1 / config.shells)
-    own, members = part["integrals"][:, 0], part["integrals"][:, 1:]
+    networks, members = measured["integrals"][:, 0], measured["integrals"][:, 1:]
     with jax.enable_x64(True):
         estimates = [averaging_amplification(i, n_train=n_train) for i in members]
     variance = np.array([np.asarray(e.sigma_model.value) ** 2 for e in estimates])
     binomial = (truth * (1 - truth)).sum() / n_train
-    actual = ((own - truth) ** 2).sum(axis=1)
+    covered = (measured["low"] <= factor) & (factor <= measured["high"])
+    actual = ((networks - truth) ** 2).sum(axis=1)
     return {
         "dim": dim,
         "n_train": n_train,
@@ -352,21 +322,21 @@ def _summarised(
         "distances": distance,
         "amplification": (K1 / distance.mean(axis=0)) ** 2 / (n_train * share),
         "amplification_of_sets": np.quantile(factor, [0.16, 0.5, 0.84], axis=0),
-        "estimate": part["value"],
-        "estimate_low": part["low"],
-        "estimate_high": part["high"],
-        "covered": ((part["low"] <= factor) & (factor <= part["high"])).mean(axis=0),
+        "estimate": measured["value"],
+        "estimate_low": measured["low"],
+        "estimate_high": measured["high"],
+        "covered": covered.mean(axis=0),
         "learned_holdout": config.learned_holdout,
-        "learned_limit": np.sort(part["learned"], axis=0)[config.sets // 2],
-        "learned_covered": (part["learned"] > factor[:, None]).mean(axis=0),
+        "learned_limit": np.sort(measured["learned"], axis=0)[config.sets // 2],
+        "learned_covered": (measured["learned"] > factor[:, None]).mean(axis=0),
         "sizes": _sizes(config.n_gen),
-        "approach": _band(part["approach"]),
+        "approach": _band(measured["approach"]),
         "averaging_actual": binomial / actual.mean(),
         "averaging_actual_of_sets": binomial / actual,
         "averaging_estimate": binomial / variance.sum(axis=1).mean(),
         "averaging_estimate_of_sets": binomial / variance.sum(axis=1),
-        "functions": part["functions"][0],
-        "seconds": part["seconds"],
+        "functions": measured["functions"][0],
+        "seconds": measured["seconds"],
     }
 
 
@@ -390,14 +360,11 @@ def _approach(
     samples.
     """
     u = np.searchsorted(t_true_sorted, t, side="right") / len(t_true_sorted)
-    return np.array(
-        [
-            np.mean(
-                [ks_distance_to(part) for part in u[: n * min(most, len(u) // n)].reshape(-1, n)]
-            )
-            for n in sizes
-        ]
-    )
+    distances = []
+    for n in sizes:
+        samples = u[: n * min(most, len(u) // n)].reshape(-1, n)
+        distances.append(np.mean([ks_distance_to(sample) for sample in samples]))
+    return np.array(distances)
 
 
 def _band(values: np.ndarray) -> dict[str, np.ndarray]:
@@ -410,9 +377,8 @@ def _band(values: np.ndarray) -> dict[str, np.ndarray]:
 
 def _functions(t_gen: np.ndarray, t_true: np.ndarray, points: int = 201) -> dict[str, np.ndarray]:
     """Distribution functions of both samples at `points` values of t that hold most events."""
-    t = np.linspace(
-        *np.quantile(np.concatenate([t_gen[: len(t_true)], t_true]), [0.005, 0.995]), points
-    )
+    both = np.concatenate([t_gen[: len(t_true)], t_true])
+    t = np.linspace(*np.quantile(both, [0.005, 0.995]), points)
     return {
         "t": t,
         "generated": np.searchsorted(np.sort(t_gen), t, side="right") / len(t_gen),

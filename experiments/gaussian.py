@@ -64,18 +64,13 @@ def main(
         x = gaussian.sample(jax.random.fold_in(key_data, e), gaussian.Gaussian(), n=config.n_train)
         params = maximum_likelihood(x)
         u = uniform_latents(jax.random.fold_in(key_sample, e), max(config.n_gen), 1)
-        inside = np.asarray(regions.contains(np.asarray(generator.sample(params, u)))).cumsum(
-            axis=0, dtype=np.int32
-        )
-        fresh = np.asarray(
-            gaussian.sample(
-                jax.random.fold_in(key_sample, 10**6 + e), gaussian.Gaussian(), n=max(config.n_gen)
-            )
-        )
-        inside_true = np.asarray(regions.contains(fresh)).cumsum(axis=0, dtype=np.int32)
+        key = jax.random.fold_in(key_sample, 10**6 + e)
+        fresh = gaussian.sample(key, gaussian.Gaussian(), n=max(config.n_gen))
         n = np.asarray(config.n_gen)
-        squared[e] = (inside[n - 1] / n[:, None] - truth) ** 2
-        true_squared[e] = (inside_true[n - 1] / n[:, None] - truth) ** 2
+        for sample, errors in ((generator.sample(params, u), squared), (fresh, true_squared)):
+            inside = np.asarray(regions.contains(np.asarray(sample)))
+            counted = inside.cumsum(axis=0, dtype=np.int32)
+            errors[e] = (counted[n - 1] / n[:, None] - truth) ** 2
     low, high = jnp.asarray(edges[:-1]), jnp.asarray(edges[1:])
     model = np.asarray(gaussian.fit_variance(low, high), float) / config.n_train
     result = {
@@ -85,9 +80,9 @@ def main(
         "truth": truth,
         "sigma_model_squared": model,
         "generated": squared.mean(axis=(0, 2)),
-        "generated_error": squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
+        "generated_error": _error_of_mean(squared.mean(axis=2)),
         "true": true_squared.mean(axis=(0, 2)),
-        "true_error": true_squared.mean(axis=2).std(axis=0, ddof=1) / np.sqrt(config.experiments),
+        "true_error": _error_of_mean(true_squared.mean(axis=2)),
         "generated_per_region": squared.mean(axis=0),
         "amplification": np.asarray(gaussian.amplification(low, high), float),
     }
@@ -95,6 +90,10 @@ def main(
     study.record(path, f"python -m experiments.gaussian --preset {preset}", config, result, [])
     print(path)
     return path
+
+
+def _error_of_mean(values: np.ndarray) -> np.ndarray:
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
 if __name__ == "__main__":

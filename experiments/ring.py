@@ -38,9 +38,7 @@ class Config:
     dims: tuple[int, ...] = (2, 4)
     n_train: tuple[int, ...] = (1_000, 10_000)
     sets: int = 24
-    same_members: int = (
-        4  # trained on each set as it is: the actual error, and the same-data spread
-    )
+    same_members: int = 4  # on each set as it is: the actual error, and the same-data spread
     bootstrap_members: int = 6
     shells: int = 10
     sobol: int = 1 << 16  # shared latents per member
@@ -102,25 +100,18 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
     truth_model = ring.Ring(dim=dim)
     with jax.enable_x64(True):
         edges = np.asarray(ring.shell_edges(truth_model, config.shells))
-        lows, highs = (
-            np.append(edges[:-1], TAIL_EDGES),
-            np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf)),
-        )
-        truth = np.asarray(ring.shell_integral(truth_model, jnp.asarray(lows), jnp.asarray(highs)))
+        lows = jnp.asarray(np.append(edges[:-1], TAIL_EDGES))
+        highs = jnp.asarray(np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf)))
+        truth = np.asarray(ring.shell_integral(truth_model, lows, highs))
     regions = rg.join(rg.shells(edges), *(rg.tail(rg.radius, edge, "r") for edge in TAIL_EDGES))
     stored = study.cached(
         out / "parts" / f"d{dim}-n{n_train}.npz",
         lambda: _train(config, truth_model, n_train, training, regions),
     )
     same, bootstrap = stored["same"], stored["bootstrap"]
-    shells, tail = (
-        slice(0, config.shells),
-        slice(
-            config.shells + TAIL_EDGES.index(RADIAL_TAIL),
-            config.shells + TAIL_EDGES.index(RADIAL_TAIL) + 1,
-        ),
-    )
-    c = study.calibrate(same, bootstrap, truth)
+    first = config.shells + TAIL_EDGES.index(RADIAL_TAIL)
+    shells, tail = slice(0, config.shells), slice(first, first + 1)
+    calibration = study.calibrate(same, bootstrap, truth)
     result = {
         "dim": dim,
         "n_train": n_train,
@@ -129,20 +120,16 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
         "tail_edges": TAIL_EDGES,
         "truth": truth,
     }
-    result |= {name: np.sqrt(value) for name, value in c._asdict().items()}
-    result["actual_amplification"] = truth * (1 - truth) / n_train / c.actual
+    result |= {name: np.sqrt(value) for name, value in calibration._asdict().items()}
+    result["actual_amplification"] = truth * (1 - truth) / n_train / calibration.actual
     result["seconds"] = stored["seconds"]
-    for name, estimate in (("bootstrap", "bootstrap"), ("same_data", "same_data")):
-        result[f"{name}_over_actual"] = study.over_sets(
-            study.pooled_ratio(estimate, truth, shells), same, bootstrap
-        )
-        result[f"{name}_over_actual_tail"] = study.over_sets(
-            study.pooled_ratio(estimate, truth, tail), same, bootstrap
-        )
+    for name in ("bootstrap", "same_data"):
+        for place, group in (("", shells), ("_tail", tail)):
+            ratio = study.pooled_ratio(name, truth, group)
+            result[f"{name}_over_actual{place}"] = study.over_sets(ratio, same, bootstrap)
     for name in ("actual", "bootstrap", "same_data"):
-        result[f"pooled_amplification_{name}"] = study.over_sets(
-            study.pooled_amplification(name, truth, n_train, shells), same, bootstrap
-        )
+        pooled = study.pooled_amplification(name, truth, n_train, shells)
+        result[f"pooled_amplification_{name}"] = study.over_sets(pooled, same, bootstrap)
     bootstrap_ratio = result["bootstrap_over_actual"]
     same_ratio = result["same_data_over_actual"]["value"]
     ratios = f"bootstrap/actual {bootstrap_ratio}, same/actual {same_ratio:.2f}, "
@@ -156,42 +143,27 @@ def _train(
 ) -> dict[str, np.ndarray]:
     """Integrals [set, member, region] of all trained networks."""
     started = time.perf_counter()
-    key_data, key_rows, key_fit, key_sample = jax.random.split(
-        jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train), 4
-    )
-    x = jax.vmap(lambda key: ring.sample(key, truth, n=n_train))(
-        jax.random.split(key_data, config.sets)
-    ).reshape(-1, truth.dim)
+    key = jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train)
+    key_data, key_rows, key_fit, key_sample = jax.random.split(key, 4)
+    keys_data = jax.random.split(key_data, config.sets)
+    x = jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(keys_data).reshape(-1, truth.dim)
     rows = []
-    for s, key in enumerate(jax.random.split(key_rows, config.sets)):
-        for resample, members in (
+    for s, k in enumerate(jax.random.split(key_rows, config.sets)):
+        for how, members in (
             ("none", config.same_members),
             ("bootstrap", config.bootstrap_members),
         ):
-            rows.append(
-                s * n_train + ensemble_rows(key, n_train, members=members, resample=resample)
-            )
+            rows.append(s * n_train + ensemble_rows(k, n_train, members=members, resample=how))
     rows = jnp.concatenate(rows)
     generator = coupling_flow(x[:n_train])
     label = f"ring d={truth.dim} n_train={n_train}"
+    keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
-        ensemble = fit_members(
-            jax.random.split(key_fit, len(rows)),
-            generator,
-            x,
-            rows,
-            config=training,
-            progress=bar.losses,
-        )
+        fitted = fit_members(keys_fit, generator, x, rows, config=training, progress=bar.losses)
+    n = config.sobol
     with progress_bar(f"{label}: integrals") as bar:
         integrals = member_integrals(
-            key_sample,
-            generator,
-            ensemble.params,
-            regions,
-            config.sobol,
-            sobol=True,
-            progress=bar.count,
+            key_sample, generator, fitted.params, regions, n, sobol=True, progress=bar.count
         ).integral
     integrals = integrals.reshape(config.sets, config.same_members + config.bootstrap_members, -1)
     same, bootstrap = np.split(integrals, [config.same_members], axis=1)

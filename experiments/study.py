@@ -85,8 +85,9 @@ def pooled_ratio(
     """
 
     def statistic(same: np.ndarray, bootstrap: np.ndarray) -> float:
-        c = calibrate(same, bootstrap, truth)
-        return float(np.sqrt(getattr(c, estimate)[regions].sum() / c.actual[regions].sum()))
+        errors = calibrate(same, bootstrap, truth)
+        estimated = getattr(errors, estimate)[regions].sum()
+        return float(np.sqrt(estimated / errors.actual[regions].sum()))
 
     return statistic
 
@@ -99,10 +100,9 @@ def pooled_amplification(
     """
 
     def statistic(same: np.ndarray, bootstrap: np.ndarray) -> float:
-        c = calibrate(same, bootstrap, truth)
-        return float(
-            (truth * (1 - truth))[regions].sum() / n_train / getattr(c, estimate)[regions].sum()
-        )
+        errors = getattr(calibrate(same, bootstrap, truth), estimate)
+        binomial = (truth * (1 - truth))[regions].sum() / n_train
+        return float(binomial / errors[regions].sum())
 
     return statistic
 
@@ -115,7 +115,7 @@ def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str
         with np.load(path) as stored:
             return dict(stored)
     arrays = compute()
-    with whole(path) as part, open(part, "wb") as file:
+    with whole(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
     return arrays
 
@@ -133,20 +133,18 @@ def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
     """Writes the resolved config, and what else decides the results, beside them; a directory that
     holds another config is refused.
     """
-    note, mine = (
-        out / "config.json",
-        json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True),
-    )
+    path = out / "config.json"
+    text = json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True)
     try:
-        if note.exists() and note.read_text() != mine:
+        if path.exists() and path.read_text() != text:
             raise InputError(
                 str(out),
                 "results of this config",
-                f"{note.name} of another",
+                f"{path.name} of another",
                 "choose another --out or remove the directory",
             )
         out.mkdir(parents=True, exist_ok=True)
-        note.write_text(mine)
+        path.write_text(text)
     except OSError as error:
         raise InputError(
             str(out),
@@ -165,8 +163,5 @@ def record(
     inputs: list[dict[str, Any]] | None = None,
 ) -> None:
     """results.json of a study, with the command that makes it again and the files it read."""
-    write_json(
-        path,
-        environment(command, getattr(config, "seed", 0), asdict(config), inputs)
-        | {"estimates": estimates, "study": study},
-    )
+    results = environment(command, getattr(config, "seed", 0), asdict(config), inputs or [])
+    write_json(path, results | {"estimates": estimates, "study": study})

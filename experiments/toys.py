@@ -7,6 +7,7 @@ spot, in truth only. `same`: no difference.
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import lgamma, log, pi
 from typing import NamedTuple
 
@@ -38,11 +39,8 @@ class Toy(NamedTuple):
 def ring(rng: np.random.Generator, n: int, dim: int, radius: float, width: float) -> np.ndarray:
     """Events of `amplify.truth.ring`."""
     direction = rng.normal(size=(n, dim))
-    return (
-        rng.normal(radius, width, (n, 1))
-        * direction
-        / np.linalg.norm(direction, axis=1, keepdims=True)
-    )
+    r = rng.normal(radius, width, (n, 1))
+    return r * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 
 def ring_log_prob(x: np.ndarray, radius: float, width: float) -> np.ndarray:
@@ -64,15 +62,15 @@ def _spotted(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _spotted_log_prob(x: np.ndarray) -> np.ndarray:
     spot = norm.logpdf((x - _SPOT) / _SPOT_WIDTH).sum(axis=1) - 2 * np.log(_SPOT_WIDTH)
-    return np.logaddexp(
-        np.log(1 - _SPOT_SHARE) + ring_log_prob(x, 4.0, 1.0), np.log(_SPOT_SHARE) + spot
-    )
+    around = ring_log_prob(x, 4.0, 1.0)
+    return np.logaddexp(np.log(1 - _SPOT_SHARE) + around, np.log(_SPOT_SHARE) + spot)
 
 
 def _rings(dim: int, radius: float, width: float) -> tuple[Draw, Density]:
-    return (lambda rng, n: ring(rng, n, dim, radius, width)), (
-        lambda x: ring_log_prob(x, radius, width)
-    )
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        return ring(rng, n, dim, radius, width)
+
+    return draw, partial(ring_log_prob, radius=radius, width=width)
 
 
 def _toy(generator: tuple[Draw, Density], truth: tuple[Draw, Density]) -> Toy:

@@ -48,8 +48,8 @@ class Model:
 
     Attributes:
         network: spline, transformer, lgatr or lloca.
-        chart: helicity or jet coordinates (generators/charts.py); the spline flow has helicity
-            coordinates of its own.
+        chart: helicity or jet coordinates (`amplify.generators.charts`); the spline flow has
+            helicity coordinates of its own.
         width: of the conditioner of the spline flow, of a transformer; L-GATr has `multivectors`
             and `scalars` channels instead.
         layers: of the spline flow, blocks of the others.
@@ -246,8 +246,8 @@ def _events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarray, d
                 progress=lambda done: bar.count(done, n_events),
             )
     cuts = Cuts()._asdict()
-    found = open_events(path, stop=n_events, particles=6, **cuts)
-    momenta = found.momenta
+    opened = open_events(path, stop=n_events, particles=6, **cuts)
+    momenta = opened.momenta
     if len(momenta) < n_events:
         raise InputError(
             str(path),
@@ -257,14 +257,11 @@ def _events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarray, d
         )
     if (kinematics.mass(momenta[:1000].astype(np.float64)) > 1.0).any():
         print("jets are taken as massless: the helicity coordinates have no room for their masses")
-        momenta = np.concatenate(
-            [np.linalg.norm(momenta[..., 1:], axis=-1, keepdims=True), momenta[..., 1:]], axis=-1
-        )
-    return momenta.astype(np.float32), {
-        "path": path.name,
-        "events": len(momenta),
-        "settings": found.attributes.get("settings"),
-    }
+        energy = np.linalg.norm(momenta[..., 1:], axis=-1, keepdims=True)
+        momenta = np.concatenate([energy, momenta[..., 1:]], axis=-1)
+    settings = opened.attributes.get("settings")
+    source = {"path": path.name, "events": len(momenta), "settings": settings}
+    return momenta.astype(np.float32), source
 
 
 def _generated(
@@ -278,53 +275,35 @@ def _generated(
     x = np.concatenate([encode(events.astype(np.float64)) for events in sets]).astype(np.float32)
     key = jax.random.fold_in(jax.random.key(config.seed), sum(name.encode()))
     key_rows, key_fit, key_sample = jax.random.split(key, 3)
-    own = jnp.arange(len(x)).reshape(len(sets), -1)
-    rows = (
-        own[:1]
-        if model.single
-        else jnp.concatenate(
-            [
-                own,
-                ensemble_rows(
-                    key_rows, config.n_train, members=config.bootstrap_members, resample="bootstrap"
-                ),
-            ]
-        )
-    )
+    rows = jnp.arange(len(x)).reshape(len(sets), -1)  # each set as it is
+    if model.single:
+        rows = rows[:1]
+    else:
+        n, members = config.n_train, config.bootstrap_members
+        resampled = ensemble_rows(key_rows, n, members=members, resample="bootstrap")
+        rows = jnp.concatenate([rows, resampled])
     # standardised by the first set, for all networks: one compiled training, and a hundredth of a
     # width between sets
     generator = generator_for(config, model, chart, jnp.asarray(x[: config.n_train]))
-    keys, found = jax.random.split(key_fit, len(rows)), []
+    keys, groups = jax.random.split(key_fit, len(rows)), []
+    train = partial(_train_group, config, model, generator, jnp.asarray(x))
     for first in range(0, len(rows), config.group):
         group = slice(first, min(first + config.group, len(rows)))
-        train = partial(
-            _train_group,
-            config,
-            model,
-            generator,
-            jnp.asarray(x),
-            rows[group],
-            keys[group],
-            jax.random.fold_in(key_sample, first),
-        )
-        found.append(
-            study.cached(
-                parts / f"{name}-{first:02d}.npz",
-                partial(_announced, f"{name}, networks {group.start + 1} to {group.stop}", train),
-            )
-        )
-    total = {part: np.concatenate([f[part] for f in found]) for part in ("x",)}
-    return total | {
-        part: np.mean([f[part] for f in found])
-        for part in ("train_seconds", "sample_seconds", "parameters", "loss")
-    }
+        key = jax.random.fold_in(key_sample, first)
+        train_these = partial(train, rows[group], keys[group], key)
+        label = f"{name}, networks {group.start + 1} to {group.stop}"
+        path = parts / f"{name}-{first:02d}.npz"
+        groups.append(study.cached(path, partial(_announced, label, train_these)))
+    costs = ("train_seconds", "sample_seconds", "parameters", "loss")
+    means = {cost: np.mean([group[cost] for group in groups]) for cost in costs}
+    return {"x": np.concatenate([group["x"] for group in groups])} | means
 
 
 def _announced(label: str, train: Callable[[str], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     started = time.perf_counter()
-    found = train(label)
+    arrays = train(label)
     print(f"{label}: {time.perf_counter() - started:.0f} s", flush=True)
-    return found
+    return arrays
 
 
 def _train_group(

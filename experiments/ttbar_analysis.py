@@ -5,6 +5,7 @@ The truth passed the cuts of a detector. A flow spills over their edges, so ever
 made twice: on all generated events, and on those that pass.
 """
 
+from itertools import chain
 from typing import Any
 
 import jax
@@ -71,54 +72,49 @@ def measure(
         "regions": list(regions.labels),
         "truth": integral_true,
         "histograms": {
-            name: {
-                "edges": e,
-                "truth": np.histogram(values["truth"][:, COLUMN[name]], e)[0] / len(truth),
-            }
-            for name, e in histograms.items()
+            name: {"edges": edges, "truth": _shares([values["truth"]], name, edges)[0]}
+            for name, edges in histograms.items()
         },
         "ks_of_training_set": ks_table(table(sets[0]), values["truth"]),
         "models": {},
     }
     estimates: list[dict[str, Any]] = []
     with progress_bar("measuring", total=len(generated)) as bar:
-        for k, (name, found) in enumerate(generated.items()):
-            model = config.models[name]
-            momenta = [_momenta(model, x) for x in found["x"]]
+        for k, (name, events) in enumerate(generated.items()):
+            model, n_gen = config.models[name], events["x"].shape[1]
+            momenta = [_momenta(model, x) for x in events["x"]]
             observed = [table(p) for p in momenta]
             passing = [kinematics.passes(p, **Cuts()._asdict()) for p in momenta]
-            part: dict[str, Any] = {
+            measured: dict[str, Any] = {
                 "network": model.network,
                 "chart": model.chart,
-                "parameters": found["parameters"],
-                "train_seconds": found["train_seconds"],
-                "sample_ms": 1e3 * found["sample_seconds"] / found["x"].shape[1],
-                "n_gen": found["x"].shape[1],
+                "parameters": events["parameters"],
+                "train_seconds": events["train_seconds"],
+                "sample_ms": 1e3 * events["sample_seconds"] / n_gen,
+                "n_gen": n_gen,
                 "passing": np.mean([p.mean() for p in passing]),
             }
-            for cut in ("all", "cut"):
-                kept = [o[p] if cut == "cut" else o for o, p in zip(observed, passing, strict=True)]
-                part[cut] = {
+            after_cuts = [o[p] for o, p in zip(observed, passing, strict=True)]
+            for cut, kept in (("all", observed), ("cut", after_cuts)):
+                measured[cut] = {
                     "ks": ks_table(kept[0], values["truth"]),
                     "histograms": {
-                        n: _band(
-                            [np.histogram(o[:, COLUMN[n]], e)[0] / len(o) for o in kept],
-                            config.sets,
-                        )
-                        for n, e in histograms.items()
+                        column: _band(_shares(kept, column, edges), config.sets)
+                        for column, edges in histograms.items()
                     },
                 }
-                if not model.single:
-                    part[cut]["averaging"], records = averaging(
-                        config, kept, regions, integral_true, values["holdout"]
-                    )
-                    if cut == "all":
-                        estimates += [record | {"generator": name} for record in records]
-            part["differential"], records = differential(
+                if model.single:
+                    continue
+                measured[cut]["averaging"], records = averaging(
+                    config, kept, regions, integral_true, values["holdout"]
+                )
+                if cut == "all":
+                    estimates += [record | {"generator": name} for record in records]
+            measured["differential"], records = differential(
                 config, momenta[0], passing[0], observed[0], truth, holdout, values
             )
             estimates += [record | {"generator": name} for record in records]
-            result["models"][name] = part
+            result["models"][name] = measured
             bar.count(k + 1, len(generated))
     return rounded(finite(result)), estimates
 
@@ -128,9 +124,9 @@ def rounded(value: Any) -> Any:
     space.
     """
     if isinstance(value, dict):
-        return {name: rounded(part) for name, part in value.items()}
+        return {name: rounded(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [rounded(part) for part in value]
+        return [rounded(inner) for inner in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
@@ -148,28 +144,25 @@ SHOWN = (
 
 def table(momenta: np.ndarray) -> np.ndarray:
     """The columns kinematics.OBSERVABLES [event, 14], in blocks."""
-    return np.concatenate(
-        [
-            kinematics.observables(part.astype(np.float64))
-            for part in np.array_split(momenta, -(-len(momenta) // 50_000))
-        ]
-    ).astype(np.float32)
+    blocks = np.array_split(momenta, -(-len(momenta) // 50_000))
+    columns = [kinematics.observables(block.astype(np.float64)) for block in blocks]
+    return np.concatenate(columns).astype(np.float32)
 
 
 def study_regions(truth: np.ndarray) -> rg.Regions:
     """Ten equiprobable bins of each observable of TAILS, its bulk and its tail, in the table of
     observables.
     """
-    parts = []
+    regions = []
     for name, threshold in TAILS.items():
         observable, label = rg.column(COLUMN[name]), f"{NAMES[name]} [GeV]"
         low, high = np.quantile(truth[:, COLUMN[name]], BULK)
-        parts += [
+        regions += [
             rg.equiprobable(truth, observable, BINS, label),
             rg.bins(observable, [low, high], label),
             rg.tail(observable, threshold, label),
         ]
-    return rg.join(*parts)
+    return rg.join(*regions)
 
 
 def where(k: int) -> dict[str, slice]:
@@ -188,7 +181,8 @@ def ks_table(events: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def _ks(sample: np.ndarray, truth: np.ndarray) -> float:
-    return float(ks_distance_to(np.searchsorted(np.sort(truth), sample, side="right") / len(truth)))
+    u = np.searchsorted(np.sort(truth), sample, side="right") / len(truth)
+    return float(ks_distance_to(u))
 
 
 def averaging(
@@ -207,14 +201,13 @@ def averaging(
     """
     integral = np.stack([rg.fractions(rg.count(regions, o)).integral for o in observed])
     n_gen = np.array([len(o) for o in observed], float)
-    own, members = integral[: config.sets], integral[config.sets :]
+    sets, members = integral[: config.sets], integral[config.sets :]
     unit = truth * (1 - truth) / config.n_train
     noise = integral * (1 - integral) / n_gen[:, None]
-    squares = (
-        (own - truth) ** 2 - noise[: config.sets] - truth * (1 - truth) / config.n_truth
-    ) / unit  # [set, region]
+    noise_of_truth = truth * (1 - truth) / config.n_truth
+    squares = ((sets - truth) ** 2 - noise[: config.sets] - noise_of_truth) / unit  # [set, region]
     spread = (members.var(axis=0, ddof=1) - noise[config.sets :].mean(axis=0)) / unit
-    mean = own.mean(axis=0)
+    mean = sets.mean(axis=0)
     held = rg.fractions(rg.count(regions, holdout)).integral
     sizes = {"n_train": config.n_train, "n_gen": int(n_gen[config.sets :].mean())}
     with jax.enable_x64(True):
@@ -230,6 +223,7 @@ def averaging(
             (g, status) = _estimated(
                 members[:, place], n_gen[config.sets :, None], config, estimate, place
             )
+            biased = np.asarray(estimate.status)[place] == Status.BIASED
             per_set = squares[:, place].mean(axis=1)
             groups[f"{NAMES[name]}, {kind}"] = {
                 "actual": _inverse(per_set.mean()),
@@ -238,10 +232,10 @@ def averaging(
                 "estimated": g[0],
                 "estimated_interval": g[1:],
                 "status": status,
-                "biased_regions": int((np.asarray(estimate.status)[place] == Status.BIASED).sum()),
+                "biased_regions": int(biased.sum()),
                 "regions": place.stop - place.start,
             }
-    found = {
+    measured = {
         "integral": mean,
         "actual": squares.mean(axis=0).round(4),
         "estimated": spread.round(4),
@@ -256,13 +250,10 @@ def averaging(
         level=0.68,
         **sizes,
     )
-    named = [
-        r
-        for k in range(len(TAILS))
-        for kind in ("bulk", "tail")
-        for r in range(len(records))[where(k)[kind]]
+    bulk_and_tail = [
+        records[where(k)[kind]] for k in range(len(TAILS)) for kind in ("bulk", "tail")
     ]
-    return found, [records[r] for r in named]
+    return measured, list(chain.from_iterable(bulk_and_tail))
 
 
 def _estimated(
@@ -278,19 +269,12 @@ def _estimated(
         )
         values = (float(g.value), float(g.low), float(g.high))
     else:
-        r, n = place.start, config.n_train
-        values = tuple(
-            float(np.asarray(getattr(estimate.n_equiv, end))[r]) / n
-            for end in ("value", "low", "high")
-        )
         # without the holdout: from the spread alone
-        status = (
-            Status.RESOLVED
-            if np.isfinite(values[2])
-            else Status.LOWER_LIMIT
-            if values[1] > 0
-            else Status.UNRESOLVED
-        )
+        ends = (np.asarray(end)[place.start] for end in estimate.n_equiv)
+        values = tuple(float(end) / config.n_train for end in ends)
+        _, low, high = values
+        status = Status.LOWER_LIMIT if low > 0 else Status.UNRESOLVED
+        status = Status.RESOLVED if np.isfinite(high) else status
     return values, "biased" if biased else status.name.lower()  # pyright: ignore[reportReturnType]
 
 
@@ -298,11 +282,8 @@ def _mean_interval(values: np.ndarray, level: float = 0.68) -> tuple[float, floa
     """Student's interval of a mean over training sets; for squares of few regions and four sets it
     covers in .59 to .67 at 68 % (simulated).
     """
-    half = (
-        t_distribution.ppf((1 + level) / 2, len(values) - 1)
-        * values.std(ddof=1)
-        / np.sqrt(len(values))
-    )
+    quantile = t_distribution.ppf((1 + level) / 2, len(values) - 1)
+    half = quantile * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
 
@@ -330,11 +311,18 @@ def features(momenta: np.ndarray) -> np.ndarray:
         np.clip(kinematics.rapidity(together), -8, 8),
         np.log(kinematics.mass(together) + 1.0),
     ]
-    turn = (
-        np.concatenate([kinematics.phi(p), kinematics.phi(together)[:, [0, 2, 3, 4]]], axis=1)
-        - kinematics.phi(t)[:, None]
-    )
+    azimuths = [kinematics.phi(p), kinematics.phi(together)[:, [0, 2, 3, 4]]]
+    turn = np.concatenate(azimuths, axis=1) - kinematics.phi(t)[:, None]
     return np.concatenate([*columns, np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+
+
+RECORDED = (
+    "distance",
+    "distance_interval",
+    "amplification",
+    "amplification_interval",
+    "status",
+)
 
 
 def differential(
@@ -364,32 +352,31 @@ def differential(
         for look, kept in looks.items():
             x_gen, o_gen = features(generated[kept]), observed[kept]
             # columns behind those that are learned from say in which region an event is
+            behind = [COLUMN[name] for name in TAILS]
             stacked = [
-                Events(np.concatenate([x, o[:, [COLUMN[n] for n in TAILS]]], axis=1))
+                Events(np.concatenate([x, o[:, behind]], axis=1))
                 for x, o in ((x_gen, o_gen), (x_true, true_values))
             ]
-            parts = split(_learner(x_gen.shape[1]), *stacked, seed=config.seed)
-            t_gen, t_true = parts.summary(parts.generated.x), parts.summary(parts.holdout.x)
-            masks, labels = _masks(
+            halves = split(_learner(x_gen.shape[1]), *stacked, seed=config.seed)
+            tested = halves.generated.x, halves.holdout.x
+            t_gen, t_true = map(halves.summary, tested)
+            (inside_gen, inside_true), labels = _masks(
                 values["truth"],
-                parts.generated.x[:, -3:],
-                parts.holdout.x[:, -3:],
+                *(x[:, -len(behind) :] for x in tested),
                 only_all=look == "as generated",
             )
-            shares = masks[1].mean(axis=0)
-            threshold = np.array(
-                [region_threshold(a, b) for a, b in zip(masks[0].mean(axis=0), shares, strict=True)]
-            )
+            shares = inside_true.mean(axis=0)
+            both = zip(inside_gen.mean(axis=0), shares, strict=True)
             estimate = differential_amplification(
                 t_gen,
                 t_true,
                 n_train=config.n_train * shares,
-                inside_gen=masks[0],
-                inside_holdout=masks[1],
-                threshold=threshold,
+                inside_gen=inside_gen,
+                inside_holdout=inside_true,
+                threshold=np.array([region_threshold(of_gen, of_true) for of_gen, of_true in both]),
                 learned=True,
             )
-            found = differential_records(
+            limits = differential_records(
                 estimate,
                 labels,
                 summary="classifier",
@@ -399,31 +386,20 @@ def differential(
                 level=0.9,
             )
             result[f"{look}, {size}"] = {
-                r["region"]: {
-                    k: r[k]
-                    for k in (
-                        "distance",
-                        "distance_interval",
-                        "amplification",
-                        "amplification_interval",
-                        "status",
-                    )
-                }
-                for r in found
+                record["region"]: {key: record[key] for key in RECORDED} for record in limits
             }
             if size == "holdout":
-                records += [r | {"region": f"{r['region']}, {look}"} for r in found]
+                records += [r | {"region": f"{r['region']}, {look}"} for r in limits]
             elif look == "after cuts":
                 # the plateau is D at t = 0 on unseen events, and a learned ratio says "fewer than"
                 # only
+                everything = limits[0]
                 limit = {
-                    "plateau": found[0]["distance"],
-                    "n_equiv_below": found[0]["n_equiv_interval"][1],
+                    "plateau": everything["distance"],
+                    "n_equiv_below": everything["n_equiv_interval"][1],
                 }
-                result["functions"], result["approach"] = (
-                    _functions(t_gen, t_true),
-                    _approach(t_gen, t_true) | limit,
-                )
+                result["functions"] = _functions(t_gen, t_true)
+                result["approach"] = _approach(t_gen, t_true) | limit
     return result, records
 
 
@@ -442,27 +418,24 @@ def _learner(n_features: int) -> Any:
 def _masks(
     truth: np.ndarray, gen: np.ndarray, true: np.ndarray, *, only_all: bool
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]:
-    masks: list[tuple[np.ndarray, np.ndarray]] = [
-        (np.ones(len(gen), bool), np.ones(len(true), bool))
-    ]
-    labels = ["all"]
-    for k, (name, threshold) in enumerate(TAILS.items() if not only_all else ()):
-        low, high = np.quantile(truth[:, COLUMN[name]], BULK)
-        masks += [
-            ((gen[:, k] >= low) & (gen[:, k] < high), (true[:, k] >= low) & (true[:, k] < high)),
-            (gen[:, k] >= threshold, true[:, k] >= threshold),
-        ]
-        labels += [f"{NAMES[name]}, bulk", f"{NAMES[name]}, tail"]
-    return (
-        np.stack([m[0] for m in masks], axis=1),
-        np.stack([m[1] for m in masks], axis=1),
-    ), tuple(labels)
+    """Whether events are in all, in the bulk and in the tail of each observable, [event, region] of
+    both samples; and labels.
+    """
+    tails = {} if only_all else TAILS
+    labels = ["all", *(f"{NAMES[name]}, {kind}" for name in tails for kind in ("bulk", "tail"))]
+    masks = []
+    for sample in (gen, true):
+        inside = [np.ones(len(sample), bool)]
+        for column, (name, threshold) in zip(sample.T, tails.items(), strict=False):
+            low, high = np.quantile(truth[:, COLUMN[name]], BULK)
+            inside += [(column >= low) & (column < high), column >= threshold]
+        masks.append(np.stack(inside, axis=1))
+    return (masks[0], masks[1]), tuple(labels)
 
 
 def _functions(t_gen: np.ndarray, t_true: np.ndarray, points: int = 81) -> dict[str, np.ndarray]:
-    t = np.linspace(
-        *np.quantile(np.concatenate([t_gen, t_true[: len(t_gen)]]), [0.002, 0.998]), points
-    )
+    both = np.concatenate([t_gen, t_true[: len(t_gen)]])
+    t = np.linspace(*np.quantile(both, [0.002, 0.998]), points)
     generated, true = (
         np.searchsorted(np.sort(s), t, side="right") / len(s) for s in (t_gen, t_true)
     )
@@ -476,21 +449,15 @@ def _approach(t_gen: np.ndarray, t_true: np.ndarray, most: int = 20) -> dict[str
     half = len(t_true) // 2
     reference = np.sort(t_true[:half])
     sizes = np.geomspace(10, min(len(t_gen), half), 16).astype(int)
-    found = {}
+    curves: dict[str, Any] = {"sizes": sizes}
     for name, t in (("generated", t_gen), ("true", t_true[half:])):
         u = np.searchsorted(reference, t, side="right") / len(reference)
-        found[name] = np.array(
-            [
-                np.mean(
-                    [
-                        ks_distance_to(part)
-                        for part in u[: n * min(most, len(u) // n)].reshape(-1, n)
-                    ]
-                )
-                for n in sizes
-            ]
-        )
-    return {"sizes": sizes, **found}
+        distances = []
+        for n in sizes:
+            samples = u[: n * min(most, len(u) // n)].reshape(-1, n)
+            distances.append(np.mean([ks_distance_to(sample) for sample in samples]))
+        curves[name] = np.array(distances)
+    return curves
 
 
 def _momenta(model: Any, x: np.ndarray) -> np.ndarray:
@@ -500,7 +467,13 @@ def _momenta(model: Any, x: np.ndarray) -> np.ndarray:
         cosines = list(helicity.COSINES)
         x[:, cosines] = np.clip(x[:, cosines], -1 + 1e-6, 1 - 1e-6)
         return helicity.from_helicity(x)
-    return (helicity_chart() if model.chart == "helicity" else jet_chart()).to_momenta(x)
+    chart = helicity_chart() if model.chart == "helicity" else jet_chart()
+    return chart.to_momenta(x)
+
+
+def _shares(samples: list[np.ndarray], name: str, edges: np.ndarray) -> list[np.ndarray]:
+    """Share of the events of each sample in bins of an observable."""
+    return [np.histogram(o[:, COLUMN[name]], edges)[0] / len(o) for o in samples]
 
 
 def _band(shares: list[np.ndarray], sets: int) -> dict[str, np.ndarray]:

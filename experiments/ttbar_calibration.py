@@ -2,12 +2,13 @@
 against a truth of a million events (docs/top_pairs, Spline flow: what was measured).
 
 Integrals are taken over all generated events: none is cut. The true events passed the detector-like
-cuts of data/ttbar.py, so a flow that spills over the edges of the cuts is wrong there, and that is
-part of the actual error. Run `python -m experiments.ttbar_calibration --preset full`.
+cuts of `amplify ttbar`, so a flow that spills over their edges is wrong there, and that is part of
+the actual error. Run `python -m experiments.ttbar_calibration --preset full`.
 """
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -138,29 +139,22 @@ def main(
                 str(len(file["momenta"])),
                 f"amplify ttbar --events {n_events}",
             )
-        table = np.stack(
-            [
-                file["observables/m_tt_gev"][: config.n_truth],
-                file["observables/pt_t_gev"][: config.n_truth],
-            ],
-            axis=-1,
-        )
+        columns = [file[f"observables/{name}"] for name in ("m_tt_gev", "pt_t_gev")]
+        table = np.stack([column[: config.n_truth] for column in columns], axis=-1)
         reported = slice(config.n_truth, config.n_truth + config.sets * config.n_train)
         x = helicity.to_helicity(file["momenta"][reported].astype(np.float64))
     regions = study_regions(table)
     truth = rg.fractions(rg.count(regions, table)).integral
     same, bootstrap, seconds = [], [], 0.0
     for s in range(config.sets):
-        own = x[s * config.n_train : (s + 1) * config.n_train]
-        part = study.cached(
-            out / "parts" / f"set{s:02d}.npz", lambda own=own, s=s: _train(config, own, regions, s)
-        )
-        same.append(part["same"])
-        bootstrap.append(part["bootstrap"])
-        seconds += float(part["seconds"])
-    results = summarise(config, np.stack(same), np.stack(bootstrap), truth, regions.labels) | {
-        "seconds": seconds
-    }
+        events_of_set = x[s * config.n_train : (s + 1) * config.n_train]
+        train = partial(_train, config, events_of_set, regions, s)
+        integrals = study.cached(out / "parts" / f"set{s:02d}.npz", train)
+        same.append(integrals["same"])
+        bootstrap.append(integrals["bootstrap"])
+        seconds += float(integrals["seconds"])
+    results = summarise(config, np.stack(same), np.stack(bootstrap), truth, regions.labels)
+    results["seconds"] = seconds
     path = out / "results.json"
     # one training set as a user would have it: its bootstrap ensemble, and a holdout of the size of
     # the training set
@@ -222,13 +216,12 @@ def generator_for(config: Config, x: np.ndarray) -> Generator:
 def _train(config: Config, x: np.ndarray, regions: rg.Regions, index: int) -> dict[str, np.ndarray]:
     """Integrals [member, region] of the networks trained on one set."""
     started = time.perf_counter()
-    key_rows, key_fit, key_sample = jax.random.split(
-        jax.random.fold_in(jax.random.key(config.seed), index), 3
-    )
-    pairs = (("none", config.same_members), ("bootstrap", config.bootstrap_members))
-    rows = jnp.concatenate(
-        [ensemble_rows(key_rows, len(x), members=m, resample=r) for r, m in pairs]
-    )
+    key = jax.random.fold_in(jax.random.key(config.seed), index)
+    key_rows, key_fit, key_sample = jax.random.split(key, 3)
+    n = len(x)
+    as_it_is = ensemble_rows(key_rows, n, members=config.same_members, resample="none")
+    resampled = ensemble_rows(key_rows, n, members=config.bootstrap_members, resample="bootstrap")
+    rows = jnp.concatenate([as_it_is, resampled])
     generator = generator_for(config, x)
     training = FitConfig(config.steps, config.batch, config.learning_rate, config.weight_decay)
     with progress_bar(f"set {index}: training {len(rows)} networks") as bar:
@@ -285,22 +278,26 @@ def summarise(
 
     def errors(name: str):
         def statistic(same: np.ndarray, bootstrap: np.ndarray) -> np.ndarray:
-            c = study.calibrate(same, bootstrap, truth)
-            spread = {
-                "actual": c.actual - noise - truth_noise,
-                "bootstrap": c.bootstrap - noise,
-                "same_data": c.same_data - noise,
+            squares = study.calibrate(same, bootstrap, truth)
+            actual = squares.actual - noise - truth_noise
+            bias = np.maximum(squares.bias - truth_noise, 0)
+            by_name = {
+                "actual": actual,
+                "bootstrap": squares.bootstrap - noise,
+                "same_data": squares.same_data - noise,
+                "bias": bias,
+                "variance": actual - bias,
             }
-            bias = np.maximum(c.bias - truth_noise, 0)
-            return (spread | {"bias": bias, "variance": spread["actual"] - bias})[name] / unit
+            return by_name[name] / unit
 
         return statistic
 
     for name in ("actual", "bias", "variance", "bootstrap", "same_data"):
         result[name] = study.over_sets(errors(name), same, bootstrap, 500)
-    result["bias_dominates"] = np.asarray(result["bias"]["value"]) > np.asarray(
-        result["variance"]["value"]
-    )
+    bias, variance = (np.asarray(result[name]["value"]) for name in ("bias", "variance"))
+    result["bias_dominates"] = bias > variance
+    # [set, region]: what a user with one training set would get
+    spread = bootstrap.var(axis=1, ddof=1) - noise
     for group, where in GROUPS.items():
         pooled = {
             name: study.over_sets(
@@ -312,9 +309,6 @@ def summarise(
             pooled[f"amplification_{name}"] = study.over_sets(
                 lambda a, b, n=name, w=where: 1 / errors(n)(a, b)[w].mean(), same, bootstrap
             )
-        spread = (
-            bootstrap.var(axis=1, ddof=1) - noise
-        )  # [set, region]: what a user with one training set would get
         pooled["amplification_bootstrap_per_set"] = 1 / (spread / unit)[:, where].mean(axis=1)
         result[f"pooled_{group}"] = pooled
         for name in ("actual", "bootstrap", "same_data"):

@@ -121,8 +121,8 @@ def _time(settings: jets.JetSettings, n: int) -> dict[str, float]:
     jets.simulate_chunk(settings, 1, 100)  # loads the packages
     _, total = _timed(lambda: jets.simulate_chunk(settings, 0, n))
     hadrons = list(jets.hadron_events(settings, 0, n))
-    found, clustering = _timed(lambda: [jets.find_jets(batch, settings) for batch in hadrons])
-    _, selection = _timed(lambda: [jets.select(batch, settings) for batch in found])
+    clustered, clustering = _timed(lambda: [jets.find_jets(batch, settings) for batch in hadrons])
+    _, selection = _timed(lambda: [jets.select(batch, settings) for batch in clustered])
     hard = ("PartonLevel:ISR=off", "PartonLevel:FSR=off", "HadronLevel:all=off")
     levels = {
         "hard_process": hard,
@@ -139,10 +139,8 @@ def _time(settings: jets.JetSettings, n: int) -> dict[str, float]:
     of_selection = {"jets_and_tags": clustering, "assignment": selection}
     seconds = {"total": total, **of_pythia, **of_selection}
     steps = {name: 1e3 * value / n for name, value in seconds.items()}
-    return steps | {
-        "start_of_pythia_and_arrays": steps["total"]
-        - sum(steps[name] for name in steps if name != "total")
-    }
+    named = sum(steps[name] for name in steps if name != "total")
+    return steps | {"start_of_pythia_and_arrays": steps["total"] - named}
 
 
 def _pythia(settings: jets.JetSettings, off: tuple[str, ...], n: int) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
+from paper_figures.drawing import mark
 from paper_figures.recorded import study
 
 
@@ -41,14 +42,7 @@ def figure() -> Figure:
         label=r"$\sigma_{\rm true}$ of the generated sample",
     )
     for x, text in ((n_train, r"$n_{\rm train}$"), (n_equiv, r"$n_{\rm equiv}$")):
-        axis.axvline(x, color=INK, lw=0.8)
-        axis.annotate(
-            text,
-            (x, 0.02),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 2),
-            textcoords="offset points",
-        )
+        mark(axis, x, text, height=0.02, lift=2)
     height = np.sqrt(stat[0] + model) / integral * 0.75
     axis.annotate(
         "", (n_equiv, height), (n_train, height), arrowprops={"arrowstyle": "->", "color": INK}

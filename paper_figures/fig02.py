@@ -5,7 +5,8 @@ Gaussian, with the analytic curve.
 import numpy as np
 from matplotlib.figure import Figure
 
-from amplify.plots.looks import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY
+from paper_figures.drawing import mark
 from paper_figures.recorded import study
 
 
@@ -35,22 +36,8 @@ def figure() -> Figure:
             lw=1,
             label=label,
         )
-    axis.axvline(data["n_train"], color=INK, lw=0.8)
-    axis.annotate(
-        r"$n_{\rm train}$",
-        (data["n_train"], 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 2),
-        textcoords="offset points",
-    )
-    axis.axvline(binomial / model, color=INK, lw=0.8)
-    axis.annotate(
-        r"$n_{\rm equiv}$",
-        (binomial / model, 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 2),
-        textcoords="offset points",
-    )
+    mark(axis, data["n_train"], r"$n_{\rm train}$", height=0.02, lift=2)
+    mark(axis, binomial / model, r"$n_{\rm equiv}$", height=0.02, lift=2)
     axis.set(
         xscale="log",
         yscale="log",

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
+from paper_figures.drawing import legend_above
 from paper_figures.recorded import study
 
 
@@ -50,7 +51,5 @@ def figure() -> Figure:
         column[1].set_xlabel(r"$t = \log\, p_\theta / p_{\rm true}$")
     axes[0, 0].set_ylabel("fraction of events below t")
     axes[1, 0].set_ylabel("true - generated")
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False
-    )
+    legend_above(fig, axes[0, 0], ncols=2)
     return fig

@@ -5,8 +5,9 @@ true events; the plateau is D, and n_equiv where both meet.
 from matplotlib.figure import Figure
 
 from amplify.estimators.kolmogorov import K1
-from amplify.plots.looks import GREY, INK
+from amplify.plots.looks import GREY
 from paper_figures.approach import draw, true_events
+from paper_figures.drawing import mark
 from paper_figures.recorded import study
 
 
@@ -27,14 +28,7 @@ def figure() -> Figure:
     )
     n_equiv = (K1 / distance) ** 2
     for n, text in ((data["n_train"], r"$n_{\rm train}$"), (n_equiv, r"$n_{\rm equiv}$")):
-        axis.axvline(n, color=INK, lw=0.8)
-        axis.annotate(
-            text,
-            (n, 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
-            textcoords="offset points",
-        )
+        mark(axis, n, text, height=0.03)
     axis.set_ylabel("KS distance in the likelihood ratio")
     fig.legend(loc="outside upper center", frameon=False, fontsize=9)
     return fig

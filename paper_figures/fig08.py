@@ -5,6 +5,7 @@ ring, 2-D and 4-D; markers at the plateau are n_equiv.
 from matplotlib.figure import Figure
 
 from paper_figures.approach import draw, true_events
+from paper_figures.drawing import legend_above
 from paper_figures.recorded import study
 
 STYLES = ((1_000, "-", "o"), (10_000, "-.", "s"), (100_000, ":", "^"))
@@ -31,11 +32,5 @@ def figure() -> Figure:
         true_events(axis, case["sizes"])
         axis.set_title(f"{dim}-D")
     axes[0].set_ylabel("KS distance in the likelihood ratio")
-    fig.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=4,
-        frameon=False,
-        fontsize=8.5,
-    )
+    legend_above(fig, axes[0], ncols=4, fontsize=8.5)
     return fig

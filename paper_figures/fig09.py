@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
+from paper_figures.drawing import legend_above
 from paper_figures.scan import cases
 
 STYLES = (("-", "o", INK), ("--", "s", ACCENT), ("-.", "^", GREY))
@@ -51,11 +52,5 @@ def figure() -> Figure:
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
     axes[0].set_ylim(0.6 * min(c["amplification"][0] for dim in (2, 4) for c in cases(dim)), 10)
     axes[0].set_ylabel("differential amplification factor G")
-    fig.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=4,
-        frameon=False,
-        fontsize=8.5,
-    )
+    legend_above(fig, axes[0], ncols=4, fontsize=8.5)
     return fig

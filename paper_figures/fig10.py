@@ -6,7 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
+from paper_figures.drawing import legend_above
 from paper_figures.scan import cases
+
+AVERAGING = (
+    ("averaging_actual", "averaging, actual", "-", {"marker": "o", "color": INK}),
+    ("averaging_estimate", "averaging, bootstrap estimate", "--", {"marker": "s", "color": ACCENT}),
+)
 
 
 def figure() -> Figure:
@@ -16,54 +22,18 @@ def figure() -> Figure:
     for axis, dim in zip(axes, (2, 4), strict=True):
         scan = cases(dim)
         n = np.array([c["n_train"] for c in scan])
-        differential = np.array([np.asarray(c["amplification_of_sets"])[[0, 2], 0] for c in scan]).T
-        lines = (
-            (
-                "averaging, actual",
-                [c["averaging_actual"] for c in scan],
-                [c["averaging_actual_of_sets"] for c in scan],
-                "-",
-                "o",
-                INK,
-            ),
-            (
-                "averaging, bootstrap estimate",
-                [c["averaging_estimate"] for c in scan],
-                [c["averaging_estimate_of_sets"] for c in scan],
-                "--",
-                "s",
-                ACCENT,
-            ),
-        )
-        for k, (label, value, sets, style, marker, color) in enumerate(lines):
-            axis.plot(
-                n * 1.08**k, value, style, marker=marker, color=color, ms=5, lw=1.2, label=label
-            )
-            axis.vlines(
-                n * 1.08**k,
-                *np.quantile(np.asarray(sets), [0.16, 0.84], axis=1),
-                color=color,
-                lw=1.2,
-            )
-        axis.plot(
-            n,
-            [c["amplification"][0] for c in scan],
-            "-.",
-            marker="^",
-            color=GREY,
-            ms=6,
-            lw=1.2,
-            label="differential, exact ratio",
-        )
-        axis.vlines(n, *differential, color=GREY, lw=1.2)
+        for k, (name, label, line, look) in enumerate(AVERAGING):
+            value = [c[name] for c in scan]
+            ends = np.quantile([c[f"{name}_of_sets"] for c in scan], [0.16, 0.84], axis=1)
+            axis.plot(n * 1.08**k, value, line, **look, ms=5, lw=1.2, label=label)
+            axis.vlines(n * 1.08**k, *ends, color=look["color"], lw=1.2)
+        value = [c["amplification"][0] for c in scan]
+        ends = np.array([np.asarray(c["amplification_of_sets"])[[0, 2], 0] for c in scan]).T
+        label = "differential, exact ratio"
+        axis.plot(n, value, "-.", marker="^", color=GREY, ms=6, lw=1.2, label=label)
+        axis.vlines(n, *ends, color=GREY, lw=1.2)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
     axes[0].set_ylabel("amplification factor G")
-    fig.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-    )
+    legend_above(fig, axes[0], ncols=3, fontsize=9)
     return fig

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import INK
+from paper_figures.drawing import legend_above
 from paper_figures.top import FILL, Look, floats, generators
 
 PANELS = (
@@ -26,14 +27,14 @@ def figure() -> Figure:
     Ratios out of range are small triangles at the edge; a bin where no event was generated has no
     ratio in range.
     """
-    data, found = generators()
+    data, shown = generators()
     fig = Figure(figsize=(7.0, 8.0), layout="constrained")
     grid = fig.subplots(6, 2, height_ratios=[3, 1, 1] * 2)
     for k, (name, symbol, scale) in enumerate(PANELS):
         top, *below = grid[3 * (k // 2) : 3 * (k // 2) + 3, k % 2]
         truth = data["histograms"][name]
         edges, true = floats(truth["edges"]), floats(truth["truth"])
-        shares = [(m["cut"]["histograms"][name], look) for m, look in found]
+        shares = [(m["cut"]["histograms"][name], look) for m, look in shown]
         _distribution(top, edges, true, shares, logarithmic=scale == "log")
         top.set_ylabel(rf"$1/N\; {{\rm d}}N/{{\rm d}}{symbol}$ [1/GeV]", fontsize=9)
         ratios = [(_ratio(share, true), look) for share, look in shares]
@@ -46,18 +47,8 @@ def figure() -> Figure:
             axis.set_xlim(edges[0], edges[-1])
             axis.tick_params(labelbottom=axis is below[-1])
         below[-1].set_xlabel(rf"${symbol}$ [GeV]")
-    legend = {
-        "loc": "outside upper center",
-        "ncols": 5,
-        "frameon": False,
-        "fontsize": 9,
-        "handlelength": 3,
-    }
-    fig.legend(
-        *grid[0, 0].get_legend_handles_labels(),
-        title="top pairs after the cuts; lines and bands: mean and spread of bootstrap members",
-        **legend,
-    )
+    title = "top pairs after the cuts; lines and bands: mean and spread of bootstrap members"
+    legend_above(fig, grid[0, 0], title=title, ncols=5, fontsize=9, handlelength=3)
     return fig
 
 
@@ -73,29 +64,22 @@ def _distribution(
     axis.stairs(true / width, edges, fill=True, color=FILL, label="true events")
     for k, (share, look) in enumerate(shares):
         density = floats(share["mean"]) / width
+        positive = np.where(density > 0, density, np.nan)
         style = {"color": look.color, "marker": look.marker, "label": look.label}
         # markers take turns: each generator's in every fourth bin
-        axis.plot(
-            edges[:-1] + width / 2,
-            np.where(density > 0, density, np.nan),
-            look.line,
-            lw=1.2,
-            ms=3.5,
-            markevery=(k, 4),
-            **style,
-        )
+        style |= {"lw": 1.2, "ms": 3.5, "markevery": (k, 4)}
+        axis.plot(edges[:-1] + width / 2, positive, look.line, **style)
     if logarithmic:
-        axis.set(
-            yscale="log", ylim=(0.4 * np.min((true / width)[true > 0]), 2.5 * np.max(true / width))
-        )
+        low, high = np.min((true / width)[true > 0]), np.max(true / width)
+        axis.set(yscale="log", ylim=(0.4 * low, 2.5 * high))
     else:
         axis.set_ylim(0, 1.15 * np.max(true / width))
 
 
 def _ratio(share: dict[str, Any], true: np.ndarray) -> np.ndarray:
     """Mean and spread over truth [2, bin]; nan where there is no truth."""
-    parts = np.stack([floats(share["mean"]), floats(share["spread"])])
-    return np.divide(parts, true, out=np.full_like(parts, np.nan), where=true > 0)
+    both = np.stack([floats(share["mean"]), floats(share["spread"])])
+    return np.divide(both, true, out=np.full_like(both, np.nan), where=true > 0)
 
 
 def _reach(ratios: list[np.ndarray], true: np.ndarray) -> float:
@@ -109,42 +93,18 @@ def _ratios(
 ) -> None:
     """Two generators: one with a filled band, one with a hatched one."""
     centres = (edges[:-1] + edges[1:]) / 2
-    bands = (
-        {"alpha": 0.22, "lw": 0},
-        {"facecolor": "none", "hatch": "/////", "lw": 0, "alpha": 0.55},
-    )
     for k, ((mean, spread), look) in enumerate(pair):
-        axis.fill_between(
-            centres,
-            mean - spread,
-            mean + spread,
-            step="mid",
-            **(
-                {"color": look.color} | bands[0] if k == 0 else {"edgecolor": look.color} | bands[1]
-            ),
-        )
-        axis.plot(
-            centres,
-            mean,
-            look.line,
-            color=look.color,
-            marker=look.marker,
-            ms=3,
-            lw=1.1,
-            markevery=(k, 2),
-        )
+        filled = {"color": look.color, "alpha": 0.22, "lw": 0}
+        hatched = {"facecolor": "none", "edgecolor": look.color, "hatch": "/////"}
+        band = hatched | {"alpha": 0.55, "lw": 0} if k else filled
+        axis.fill_between(centres, mean - spread, mean + spread, step="mid", **band)
+        style = {"color": look.color, "marker": look.marker, "ms": 3, "lw": 1.1}
+        axis.plot(centres, mean, look.line, **style, markevery=(k, 2))
+        outside = {"color": look.color, "mfc": "white" if k else look.color, "ms": 3, "mew": 0.7}
         for edge, marker, out in (
             (1 + 0.93 * reach, "^", mean > 1 + reach),
             (1 - 0.93 * reach, "v", mean < 1 - reach),
         ):
-            axis.plot(
-                centres[out],
-                np.full(out.sum(), edge),
-                marker,
-                color=look.color,
-                mfc=look.color if k == 0 else "white",
-                ms=3,
-                mew=0.7,
-            )
+            axis.plot(centres[out], np.full(out.sum(), edge), marker, **outside)
     axis.axhline(1, color=INK, lw=0.8)
     axis.set_ylim(1 - reach, 1 + reach)

@@ -2,9 +2,12 @@
 estimated by the members of a bootstrap.
 """
 
+from itertools import product
+
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
+from paper_figures.drawing import legend_above
 from paper_figures.top import (
     KINDS,
     NAMES,
@@ -23,23 +26,18 @@ def figure() -> Figure:
     """All generated events, none rejected; bars: 68 % from the scatter of four training sets, and
     of the estimate. "all" pools ten bins.
     """
-    _, found = generators()
+    _, shown = generators()
     fig = Figure(figsize=(7.0, 5.8), layout="constrained")
     axes = fig.subplots(2, 2, sharey=True)
-    groups = [g for m, _ in found for g in m["all"]["averaging"]["groups"].values()]
-    limits = log_limits(
-        [
-            v
-            for g in groups
-            for v in (g["actual"], g["estimated"], *g["actual_interval"], *g["estimated_interval"])
-        ],
-        1e-3,
-        1e2,
-    )
-    for axis, (model, look) in zip(axes.flat, found, strict=False):
+    groups = [g for m, _ in shown for g in m["all"]["averaging"]["groups"].values()]
+    values = []
+    for g in groups:
+        values += [g["actual"], g["estimated"], *g["actual_interval"], *g["estimated_interval"]]
+    limits = log_limits(values, 1e-3, 1e2)
+    for axis, (model, look) in zip(axes.flat, shown, strict=False):
         axis.set(yscale="log", ylim=limits)
         axis.axhline(1, color=INK, lw=0.8, ls=":")
-        for x, (name, kind) in enumerate((name, kind) for name in NAMES for kind in KINDS):
+        for x, (name, kind) in enumerate(product(NAMES, KINDS)):
             group = model["all"]["averaging"]["groups"][f"{name}, {kind}"]
             amount(axis, x - 0.17, group["actual"], group["actual_interval"], ACTUAL)
             y = amount(axis, x + 0.17, group["estimated"], group["estimated_interval"], ESTIMATE)
@@ -53,22 +51,8 @@ def figure() -> Figure:
     first = axes[0, 0]
     first.plot([], [], **ACTUAL, ls="", label="actual, rms of training sets")
     first.plot([], [], **ESTIMATE, ls="", label="estimate, bootstrap members")
-    first.plot(
-        [],
-        [],
-        ls="",
-        marker=r"$\uparrow$",
-        color=GREY,
-        ms=9,
-        label="no upper end; without a bar: lower limit",
-    )
+    label = "no upper end; without a bar: lower limit"
+    first.plot([], [], ls="", marker=r"$\uparrow$", color=GREY, ms=9, label=label)
     contradicted(first, [], [], "the holdout contradicts the estimate")
-    fig.legend(
-        *first.get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-        handletextpad=0.2,
-    )
+    legend_above(fig, first, ncols=2, fontsize=9, handletextpad=0.2)
     return fig

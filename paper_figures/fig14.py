@@ -14,13 +14,13 @@ def figure() -> Figure:
     """One network of each generator, after the cuts, the ratio learned with the whole truth; the
     bar is D at t = 0, open markers are limits on n_equiv.
     """
-    _, found = generators()
+    _, shown = generators()
     fig = Figure(figsize=(7.0, 6.6), layout="constrained")
     upper, lower = fig.subfigures(2, 1, height_ratios=[3, 3])
     axes = upper.subplots(
-        2, len(found), sharex="col", sharey="row", height_ratios=[3, 2], squeeze=False
+        2, len(shown), sharex="col", sharey="row", height_ratios=[3, 2], squeeze=False
     )
-    for column, (model, look) in zip(axes.T, found, strict=True):
+    for column, (model, look) in zip(axes.T, shown, strict=True):
         _functions(
             column,
             *(
@@ -41,7 +41,7 @@ def figure() -> Figure:
     )
 
     axis = lower.subplots()
-    for k, (model, look) in enumerate(found):
+    for k, (model, look) in enumerate(shown):
         approach = model["differential"]["approach"]
         sizes = floats(approach["sizes"])
         if k == 0:

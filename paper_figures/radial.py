@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
+from paper_figures.drawing import legend_above
 from paper_figures.recorded import study
 
 LINES = (
@@ -38,13 +39,7 @@ def panels(regions: slice, ticks: list[str] | None, xlabel: str) -> Figure:
     axes[0].set_ylabel("relative uncertainty of the integral")
     for size, fill in (("10^3", None), ("10^4", "white")):
         axes[0].plot([], [], "o", color=INK, mfc=fill, ms=5, label=f"$n_{{\\rm train}} = {size}$")
-    fig.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=3,
-        frameon=False,
-        fontsize=8.5,
-    )
+    legend_above(fig, axes[0], ncols=3, fontsize=8.5)
     return fig
 
 

@@ -36,9 +36,8 @@ LOOKS = {
 def generators() -> tuple[dict[str, Any], list[tuple[dict[str, Any], Look]]]:
     """The recorded study, and its generators with several networks, in the order of LOOKS."""
     data = study("ttbar")
-    return data, [
-        (data["models"][name], look) for name, look in LOOKS.items() if name in data["models"]
-    ]
+    models = data["models"]
+    return data, [(models[name], look) for name, look in LOOKS.items() if name in models]
 
 
 def bins(data: dict[str, Any], name: str) -> tuple[list[int], list[float]]:
@@ -70,17 +69,10 @@ def amount(
     bottom, top = axis.get_ylim()
     low, high = (np.inf if end is None else end for end in interval)
     # what is outside of the axis is drawn on its edge
-    y = float(
-        np.clip(
-            low if value is None else value, 1.2 * bottom, 0.4 * top if high > top else 0.9 * top
-        )
-    )
-    axis.vlines(
-        x,
-        *np.clip([min(low, y), max(high, y) if high <= top else y], bottom, top),
-        color=style["color"],
-        lw=1.2,
-    )
+    highest = 0.4 * top if high > top else 0.9 * top
+    y = float(np.clip(low if value is None else value, 1.2 * bottom, highest))
+    ends = [min(low, y), max(high, y) if high <= top else y]
+    axis.vlines(x, *np.clip(ends, bottom, top), color=style["color"], lw=1.2)
     if high > top:
         arrow(axis, x, y, up=True, color=style["color"])
     axis.plot(x, y, **style, ls="", ms=5)
@@ -97,9 +89,8 @@ def arrow(axis: Axes, x: float, y: float, *, up: bool, color: str) -> None:
         "shrinkB": 0,
         "mutation_scale": 10,
     }
-    axis.annotate(
-        "", (x, y), xytext=(0, 14 if up else -14), textcoords="offset points", arrowprops=props
-    )
+    tip = (0, 14 if up else -14)
+    axis.annotate("", (x, y), xytext=tip, textcoords="offset points", arrowprops=props)
 
 
 def contradicted(axis: Axes, x: Any, y: Any, label: str | None = None) -> None:
@@ -111,22 +102,15 @@ def region_axis(axis: Axes, groups: list[tuple[str, tuple[str, ...]]]) -> None:
     """Ticks for kinds of regions side by side, the name of their group below them, lines between
     groups.
     """
-    kinds = [kind for _, own in groups for kind in own]
+    kinds = [kind for _, of_group in groups for kind in of_group]
     axis.set_xticks(range(len(kinds)), kinds, fontsize=8.5)
     axis.tick_params(axis="x", length=0)
     start = 0
-    for name, own in groups:
-        middle = (start + (len(own) - 1) / 2, 0)
-        axis.annotate(
-            name,
-            middle,
-            xycoords=("data", "axes fraction"),
-            xytext=(0, -17),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-        )
-        start += len(own)
+    below = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    for name, of_group in groups:
+        middle = (start + (len(of_group) - 1) / 2, 0)
+        axis.annotate(name, middle, xytext=(0, -17), ha="center", va="top", **below)
+        start += len(of_group)
         if start < len(kinds):
             axis.axvline(start - 0.5, color=GREY, lw=0.6)
     axis.set_xlim(-0.6, len(kinds) - 0.4)

@@ -34,32 +34,47 @@ def _exact() -> np.ndarray:
 def test_monte_carlo_integrals_have_binomial_noise():
     """12 numbers, four sigma allowed: false alarm 8e-4, fixed seed."""
     n = 100_000
-    got = member_integrals(jax.random.key(0), GENERATOR, PARAMS, REGIONS, n)
+    integral, n_gen = member_integrals(jax.random.key(0), GENERATOR, PARAMS, REGIONS, n)
     exact = _exact()
-    assert got.n_gen == n and got.integral.shape == (3, 4)
-    assert (np.abs(got.integral - exact) < 4 * np.sqrt(exact * (1 - exact) / n)).all()
-    assert not np.array_equal(got.integral[0] * n, np.round(exact[0] * n))
+    assert n_gen == n and integral.shape == (3, 4)
+    assert (np.abs(integral - exact) < 4 * np.sqrt(exact * (1 - exact) / n)).all()
+    assert not np.array_equal(integral[0] * n, np.round(exact[0] * n))
 
 
 def test_sobol_integrals_are_several_times_better():
-    n = 1 << 15
-    got = member_integrals(jax.random.key(0), GENERATOR, PARAMS, REGIONS, n, sobol=True)
+    n, key = 1 << 15, jax.random.key(0)
+    integral, n_gen = member_integrals(key, GENERATOR, PARAMS, REGIONS, n, sobol=True)
     exact = _exact()
-    error = np.sqrt(((got.integral - exact) ** 2 / (exact * (1 - exact) / n)).mean())
-    assert got.n_gen is None and error < 1 / 5
+    binomial_variance = exact * (1 - exact) / n
+    error = np.sqrt(((integral - exact) ** 2 / binomial_variance).mean())
+    assert n_gen is None and error < 1 / 5
 
 
 def test_samples_are_what_the_integrals_count():
-    n = 1 << 16  # two blocks
+    n, key = 1 << 16, jax.random.key(3)  # two blocks
     for sobol in (False, True):
-        samples = sample_members(jax.random.key(3), GENERATOR, PARAMS, n, sobol=sobol)
-        integrals = member_integrals(
-            jax.random.key(3), GENERATOR, PARAMS, REGIONS, n, sobol=sobol
-        ).integral
+        samples = sample_members(key, GENERATOR, PARAMS, n, sobol=sobol)
+        integral, _ = member_integrals(key, GENERATOR, PARAMS, REGIONS, n, sobol=sobol)
         assert samples.x.shape == (3, n, 2) and samples.weight is None
-        np.testing.assert_array_equal(
-            np.asarray(REGIONS.contains(samples.x)).mean(axis=1), integrals
-        )
+        inside = np.asarray(REGIONS.contains(samples.x))
+        np.testing.assert_array_equal(inside.mean(axis=1), integral)
+
+
+def test_progress_counts_all_events_and_transforms_come_before_regions():
+    told = []
+    halved = member_integrals(
+        jax.random.key(0),
+        GENERATOR,
+        PARAMS,
+        REGIONS,
+        1000,
+        transform=lambda x: x / 2,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    x = np.asarray(sample_members(jax.random.key(0), GENERATOR, PARAMS, 1000).x)
+    inside = np.asarray(REGIONS.contains(x / 2))
+    np.testing.assert_array_equal(inside.mean(axis=1), halved.integral)
+    assert told == [(1000, 3000), (2000, 3000), (3000, 3000)]
 
 
 def test_integrals_of_samples_that_are_there():

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,57 +29,58 @@ def announce(
         json_to: - prints JSON on standard output.
         more: lines about work that reading does not measure.
     """
-    reading = [
-        {
-            "path": s.table.source,
-            "files": len(s.table.parts),
-            "events": s.table.n,
-            "columns": s.names,
-            "weighted": s.weight is not None,
-            "bytes": sum(p.path.stat().st_size for p in s.table.parts),
-            "seconds": _seconds(s, work),
-        }
-        for s in samples
-    ]
-    seconds = sum(r["seconds"] for r in reading)
-    for r in reading:
-        parts = f" in {r['files']} files" if r["files"] > 1 else ""
-        weights = ", weighted" if r["weighted"] else ""
-        say(
-            f"{r['path']}: {r['events']:,} events{parts}, {r['bytes'] / 1e6:,.1f} MB, columns {', '.join(r['columns'])}{weights}"
-        )
-    say(
-        f"{regions} region{'s' if regions > 1 else ''}; reading and counting would take about {number(max(seconds, 1))} s. Nothing was written."
-    )
+    reading = [_read(sample, work) for sample in samples]
+    for read in reading:
+        say(_line(read))
+    seconds = sum(read["seconds"] for read in reading)
+    looked_at = f"{regions} region{'s' if regions > 1 else ''}"
+    duration = number(max(seconds, 1))
+    say(f"{looked_at}; reading and counting would take about {duration} s. Nothing was written.")
     for line in more:
         say(line)
-    tell(
-        {
-            "dry_run": True,
-            "inputs": reading,
-            "regions": regions,
-            "seconds": seconds,
-            "notes": list(more),
-        },
-        json_to,
-    )
+    plan = {"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds}
+    tell(plan | {"notes": list(more)}, json_to)
 
 
-def tell(found: dict[str, Any], json_to: str | None) -> None:
+def tell(plan: dict[str, Any], json_to: str | None) -> None:
     """The plan for programs, where it was asked for."""
     if json_to == "-":
-        print(json.dumps(found))
+        print(json.dumps(plan))
     elif json_to is not None:
-        write_json(Path(json_to), found)
+        write_json(Path(json_to), plan)
+
+
+def _read(sample: files.Selection, work: Callable[..., Any]) -> dict[str, Any]:
+    """What would be read of a sample, and the seconds that it would take."""
+    table = sample.table
+    return {
+        "path": table.source,
+        "files": len(table.parts),
+        "events": table.n,
+        "columns": sample.names,
+        "weighted": sample.weight is not None,
+        "bytes": sum(part.path.stat().st_size for part in table.parts),
+        "seconds": _seconds(sample, work),
+    }
+
+
+def _line(read: Mapping[str, Any]) -> str:
+    """The same for people."""
+    parts = f" in {read['files']} files" if read["files"] > 1 else ""
+    size = f"{read['bytes'] / 1e6:,.1f} MB"
+    columns = ", ".join(read["columns"])
+    weights = ", weighted" if read["weighted"] else ""
+    return f"{read['path']}: {read['events']:,} events{parts}, {size}, columns {columns}{weights}"
 
 
 def _seconds(sample: files.Selection, work: Callable[..., Any]) -> float:
     """From two chunks in the middle: the first call of anything is slow, the second one counts."""
-    size = min(files.CHUNK, sample.table.n)
-    place = max((sample.table.n - 2 * size) // 2, 0)
-    blocks = files.chunks(sample, size, start=place, stop=min(place + 2 * size, sample.table.n))
-    first = next(blocks)
+    n = sample.table.n
+    size = min(files.CHUNK, n)
+    start = max((n - 2 * size) // 2, 0)
+    chunks = files.chunks(sample, size, start=start, stop=min(start + 2 * size, n))
+    first = next(chunks)
     work(*first)
     begin = time.perf_counter()
-    work(*next(blocks, first))
-    return (time.perf_counter() - begin) * sample.table.n / size
+    work(*next(chunks, first))
+    return (time.perf_counter() - begin) * n / size

@@ -97,7 +97,7 @@ def jet_chart(particles: int = 6, *, massive: bool = False, cuts: Cuts = Cuts())
         to_momenta=to_momenta,
         features=features,
         velocity=velocity,
-        base=lambda own: cut_base(own, particles, components, cuts),
+        base=lambda scaling: cut_base(scaling, particles, components, cuts),
     )
 
 
@@ -140,5 +140,5 @@ def helicity_chart() -> Chart:
         to_momenta=to_momenta,
         features=features,
         velocity=velocity,
-        base=lambda own: normal_base(jnp.asarray(own.periodic)),
+        base=lambda scaling: normal_base(jnp.asarray(scaling.periodic)),
     )

@@ -62,20 +62,20 @@ def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -
     Raises:
         InputError: a flow without layers, splines of one bin, or what `coordinates` refuses.
     """
-    own = (x if isinstance(x, Coordinates) else coordinates(x)).on(BOUND)
-    dim = own.shift.shape[0]
+    scaling = (x if isinstance(x, Coordinates) else coordinates(x)).on(BOUND)
+    dim = scaling.shift.shape[0]
     if config.layers < 1 or config.bins < 2:
         got = f"{config.layers} layers, {config.bins} bins"
         raise InputError("FlowConfig", "at least 1 layer and 2 bins", got, "choose a larger flow")
     n_moved = dim - dim // 2
     orders = _orders(dim, config.layers)
     permutations = _permutations(orders)
-    layer_periodic = np.asarray(own.periodic)[orders]  # [layer, dim]
+    layer_periodic = np.asarray(scaling.periodic)[orders]  # [layer, dim]
     any_periodic = bool(layer_periodic.any())
     per_dim = 3 * config.bins + 1 + any_periodic
     net = MLP(config.hidden, n_moved * per_dim, config.dropout)
     n_features = max(dim - n_moved, 1) * (2 if any_periodic else 1)
-    log_scale = jnp.log(own.scale).sum()
+    log_scale = jnp.log(scaling.scale).sum()
     first, last = orders[0], np.argsort(orders[0])  # into the order of the first layer, and back
 
     def init(key: PRNGKeyArray) -> Params:
@@ -123,15 +123,15 @@ def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -
 
     def log_prob_u(params: Params, u: Array, key: PRNGKeyArray | None = None) -> Array:
         base, log_det = to_base(params, u.T[first], key)
-        log_base = jnp.where(own.uniform[first, None], _log_uniform(base), norm.logpdf(base))
+        log_base = jnp.where(scaling.uniform[first, None], _log_uniform(base), norm.logpdf(base))
         return log_base.sum(axis=0) + log_det
 
     def log_prob(params: Params, x: Array) -> Array:
-        return log_prob_u(params, own.to_network(x)) - log_scale
+        return log_prob_u(params, scaling.to_network(x)) - log_scale
 
     def loss(params: Params, key: PRNGKeyArray, x: Array, weight: Array) -> Array:
         dropout_key = key if config.dropout > 0 else None
-        weighted = weight * log_prob_u(params, own.to_network(x), dropout_key)
+        weighted = weight * log_prob_u(params, scaling.to_network(x), dropout_key)
         return -weighted.sum() / weight.sum()
 
     def sample(params: Params, latent: Array) -> Array:
@@ -143,10 +143,10 @@ def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -
             moved = turned(spline.inverse(shape, moved), -turn, periodic[:n_moved])
             return jnp.concatenate([moved, fixed]), None
 
-        base = jnp.where(own.uniform[None], BOUND * (2 * latent - 1), ndtri(latent)).T[first]
+        base = jnp.where(scaling.uniform[None], BOUND * (2 * latent - 1), ndtri(latent)).T[first]
         scanned = (params, jnp.asarray(layer_periodic), jnp.asarray(permutations, base.dtype))
         u, _ = jax.lax.scan(layer, base, scanned, reverse=True)
-        return own.to_events(u[last].T)
+        return scaling.to_events(u[last].T)
 
     return Generator(init, loss, sample, log_prob, dim)
 

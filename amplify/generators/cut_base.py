@@ -27,7 +27,7 @@ class Cuts(NamedTuple):
     delta_r_min: float = 0.5
 
 
-def cut_base(own: Coordinates, particles: int, components: int, cuts: Cuts) -> Base:
+def cut_base(scaling: Coordinates, particles: int, components: int, cuts: Cuts) -> Base:
     """Momenta, and log m^2, that are normal in units of 206.6 GeV, with the cuts: those on pT and
     eta by truncation, the one on Delta R by rejection.
 
@@ -37,7 +37,7 @@ def cut_base(own: Coordinates, particles: int, components: int, cuts: Cuts) -> B
     one from latents that are a hash of the first ones, and so a function of them too.
 
     Args:
-        own: from jet coordinates to those of the network.
+        scaling: from jet coordinates to those of the network.
         particles: in an event.
         components: 3 of each particle, or 4 with log m^2.
         cuts: in GeV.
@@ -84,7 +84,7 @@ def cut_base(own: Coordinates, particles: int, components: int, cuts: Cuts) -> B
             return jnp.where(apart(x)[:, None, None], x, jets(jax.vmap(draw)(keys)))
 
         x = jax.lax.fori_loop(0, _TRIES, again, jets(latent))
-        return own.to_network(x.reshape(latent.shape))
+        return scaling.to_network(x.reshape(latent.shape))
 
     @jax.jit
     def share_apart() -> Array:
@@ -93,7 +93,7 @@ def cut_base(own: Coordinates, particles: int, components: int, cuts: Cuts) -> B
     log_accepted = float(np.log(share_apart()))  # to .2 %
 
     def log_prob(u: Points) -> Float[Array, " n"]:
-        x = own.to_events(u).reshape(-1, particles, components)
+        x = scaling.to_events(u).reshape(-1, particles, components)
         above, eta = jnp.exp(x[..., 0]), x[..., 2]
         p_t = cuts.pt_min_gev + above
         exponent = (p_t**2 - cuts.pt_min_gev**2) / (2 * UNIT_GEV**2)
@@ -104,7 +104,7 @@ def cut_base(own: Coordinates, particles: int, components: int, cuts: Cuts) -> B
         density = log_pt + log_eta - np.log(2 * np.pi)
         if components == 4:
             density = density + norm.logpdf(x[..., 3] - 2 * np.log(UNIT_GEV))
-        total = density.sum(axis=-1) + jnp.log(own.scale).sum() - log_accepted
+        total = density.sum(axis=-1) + jnp.log(scaling.scale).sum() - log_accepted
         passes = apart(x) & (jnp.abs(eta) < cuts.eta_max).all(axis=-1)
         return jnp.where(passes, total, -jnp.inf)
 

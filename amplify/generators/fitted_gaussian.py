@@ -1,5 +1,5 @@
 """The fitted Gaussian: the smallest generator, and the one whose amplification is known in closed
-form (`data.gaussian.amplification`).
+form (`truth.gaussian.amplification`).
 """
 
 from typing import NamedTuple
@@ -27,6 +27,10 @@ def maximum_likelihood(
 ) -> GaussianParams:
     """The fit in closed form: weighted mean and standard deviation (with 1/n) of each dimension;
     `vmap` it over training sets.
+
+    Args:
+        x: training events [n, dim].
+        weight: of the events [n]; default all alike.
     """
     w = jnp.full(x.shape[0], 1 / x.shape[0], x.dtype) if weight is None else weight / weight.sum()
     mean = (w[:, None] * x).sum(axis=0)

@@ -111,14 +111,14 @@ def flow_matching(
             f"bounded columns {hard_ends.tolist()}",
             "transform these columns, or use coupling_flow",
         )
-    own = coordinates.on(np.pi)
-    dim, log_scale = own.shift.shape[0], jnp.log(own.scale).sum()
-    base = normal_base(jnp.asarray(own.periodic)) if base is None else base
+    scaling = coordinates.on(np.pi)
+    dim, log_scale = scaling.shift.shape[0], jnp.log(scaling.scale).sum()
+    base = normal_base(jnp.asarray(scaling.periodic)) if base is None else base
     grid = np.linspace(0, 1, solver.steps + 1)
 
     def field(params: Params, u: Points, t: Array) -> Points:
         times = jnp.broadcast_to(t, u.shape[:1]).astype(u.dtype)
-        return velocity.apply(params, own.wrap(u), times)
+        return velocity.apply(params, scaling.wrap(u), times)
 
     def loss(
         params: Params, key: PRNGKeyArray, x: Points, weight: Float[Array, " n"]
@@ -126,10 +126,10 @@ def flow_matching(
         key_base, key_time = jax.random.split(key)
         latent = jax.random.uniform(key_base, x.shape, x.dtype, 2.0**-24, 1 - 2.0**-24)
         start = base.sample(latent)
-        way = own.wrap(own.to_network(x) - start)
+        way = scaling.wrap(scaling.to_network(x) - start)
         # one time in each of n equal intervals: less noise in the loss than n independent times
         t = (jnp.arange(len(x)) + jax.random.uniform(key_time, x.shape[:1], x.dtype)) / len(x)
-        difference = velocity.apply(params, own.wrap(start + t[:, None] * way), t) - way
+        difference = velocity.apply(params, scaling.wrap(start + t[:, None] * way), t) - way
         return (weight * (difference**2).sum(axis=-1)).sum() / (weight.sum() * dim)
 
     def integrate(slope: Callable[[tuple, Array], tuple], state: tuple, times: np.ndarray) -> tuple:
@@ -146,7 +146,7 @@ def flow_matching(
             k4 = slope(moved(state, h, k3), t + h)
             total = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
             u, *rest = moved(state, h, total)
-            return (own.wrap(u), *rest), None
+            return (scaling.wrap(u), *rest), None
 
         dtype = state[0].dtype
         ends = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
@@ -157,7 +157,7 @@ def flow_matching(
             return (field(params, state[0], t),)
 
         (u,) = integrate(slope, (base.sample(latent),), grid)
-        return own.to_events(u)
+        return scaling.to_events(u)
 
     def sample(params: Params, latent: Points) -> Points:
         n, size = len(latent), solver.block
@@ -189,7 +189,7 @@ def flow_matching(
         def slope(state: tuple, t: Array) -> tuple:
             return divergence(params, state[0], t)
 
-        u = own.wrap(own.to_network(x))
+        u = scaling.wrap(scaling.to_network(x))
         u, change = integrate(slope, (u, jnp.zeros(len(u), u.dtype)), grid[::-1])
         return base.log_prob(u) + change - log_scale
 
@@ -222,9 +222,9 @@ def vector_flow(
     Raises:
         InputError: what `coordinates` refuses.
     """
-    own = coordinates(x, periodic={column: (-np.pi, np.pi) for column in angles})
-    dim = own.shift.shape[0]
-    net = VectorVelocity(hidden, tuple(np.asarray(own.periodic).tolist()), frequencies)
+    scaling = coordinates(x, periodic={column: (-np.pi, np.pi) for column in angles})
+    dim = scaling.shift.shape[0]
+    net = VectorVelocity(hidden, tuple(np.asarray(scaling.periodic).tolist()), frequencies)
 
     def init(key: PRNGKeyArray) -> Params:
         return net.init(key, jnp.zeros((1, dim)), jnp.zeros(1))
@@ -232,4 +232,4 @@ def vector_flow(
     def apply(params: Params, u: Points, t: Float[Array, " n"]) -> Points:
         return jnp.asarray(net.apply(params, u, t))
 
-    return flow_matching(Velocity(init, apply), own, solver=solver)
+    return flow_matching(Velocity(init, apply), scaling, solver=solver)

@@ -37,10 +37,11 @@ def particle_flow(
             str(x.shape),
             "use chart.from_momenta(momenta)",
         )
-    own = coordinates(x, periodic={column: (-np.pi, np.pi) for column in chart.angles}).on(np.pi)
+    angles = {column: (-np.pi, np.pi) for column in chart.angles}
+    scaling = coordinates(x, periodic=angles).on(np.pi)
 
     def features_and_momenta(u: Array) -> tuple[Array, Array]:
-        events = own.to_events(u)
+        events = scaling.to_events(u)
         return chart.features(u, events), chart.to_momenta(events) / UNIT_GEV
 
     def init(key: PRNGKeyArray) -> Params:
@@ -50,4 +51,4 @@ def particle_flow(
         features, momenta = features_and_momenta(u)
         return chart.velocity(momenta, *net.apply(params, features, momenta, t))
 
-    return flow_matching(Velocity(init, apply), own, chart.base(own), solver)
+    return flow_matching(Velocity(init, apply), scaling, chart.base(scaling), solver)

@@ -30,10 +30,8 @@ def spline(raw: Float[Array, "parameters ..."], bound: float) -> Spline:
     slopes. All zeros give the identity.
     """
     bins = (raw.shape[0] - 1) // 3
-    slope = (
-        jax.nn.softplus(raw[2 * bins :] + jnp.log(jnp.expm1(1 - _MIN_SLOPE)).astype(raw.dtype))
-        + _MIN_SLOPE
-    )
+    of_slope_one = jnp.log(jnp.expm1(1 - _MIN_SLOPE)).astype(raw.dtype)
+    slope = jax.nn.softplus(raw[2 * bins :] + of_slope_one) + _MIN_SLOPE
     return Spline(_knots(raw[:bins], bound), _knots(raw[bins : 2 * bins], bound), slope)
 
 
@@ -63,9 +61,9 @@ def inverse(s: Spline, y: Float[Array, "..."]) -> Float[Array, "..."]:
     a, b, c = ratio - slope0 + bend, slope0 - bend, -ratio * t
     root = jnp.sqrt(jnp.maximum(b * b - 4 * a * c, 0.0))
     # the stable one of the two ways to write the root in [0, 1], by the sign of b
-    z = jnp.where(
-        b >= 0, -2 * c / jnp.where(b >= 0, b + root, 1.0), (root - b) / jnp.where(b < 0, 2 * a, 1.0)
-    )
+    if_positive = -2 * c / jnp.where(b >= 0, b + root, 1.0)
+    if_negative = (root - b) / jnp.where(b < 0, 2 * a, 1.0)
+    z = jnp.where(b >= 0, if_positive, if_negative)
     x = x0 + width * jnp.clip(z, 0.0, 1.0)
     return x + (y - inside) / jnp.where(y < 0, s.slope[0], s.slope[-1])
 
@@ -80,14 +78,9 @@ def _bin(s: Spline, passed: Array) -> tuple[Array, Array, Array, Array, Array, A
     def pick(values: Array) -> Array:
         return (here * values).sum(axis=0)
 
-    return (
-        pick(s.x[:-1]),
-        pick(s.x[1:] - s.x[:-1]),
-        pick(s.y[:-1]),
-        pick(s.y[1:] - s.y[:-1]),
-        pick(s.slope[:-1]),
-        pick(s.slope[1:]),
-    )
+    left_x, width = pick(s.x[:-1]), pick(s.x[1:] - s.x[:-1])
+    left_y, height = pick(s.y[:-1]), pick(s.y[1:] - s.y[:-1])
+    return left_x, width, left_y, height, pick(s.slope[:-1]), pick(s.slope[1:])
 
 
 def _knots(raw: Float[Array, "bin ..."], bound: float) -> Float[Array, "knot ..."]:

@@ -189,7 +189,7 @@ def _ranges(config: LGATrConfig) -> dict[str, Any]:
         "attention_out": mv.linear_ranges(heads, hidden, gain=0.1, plain_gain=0.1),
         "left": mv.linear_ranges(hidden, factor),
         # near one: the product starts as the left factor
-        "right": mv.linear_ranges(hidden, factor, gain=0.5, one=True),
+        "right": mv.linear_ranges(hidden, factor, gain=0.5, around_one=True),
         "product": mv.linear_ranges((widths[1][0], hidden[1]), widths[1]),
         "mlp": [mv.linear_ranges(a, b) for a, b in itertools.pairwise(widths[1:])],
     }

@@ -89,7 +89,7 @@ def linear_ranges(
     bias: bool = True,
     gain: float = 1.0,
     plain_gain: float = 1.0,
-    one: bool = False,
+    around_one: bool = False,
 ) -> Linear:
     """Ranges [low or high, ...] of uniform weights that keep the variance; plain scalars, where
     there are any, bring half of that of the scalars.
@@ -100,7 +100,7 @@ def linear_ranges(
         bias: of scalars, pseudoscalars and plain scalars.
         gain: of multivector outputs.
         plain_gain: of plain outputs.
-        one: whether the scalar part starts around 1.
+        around_one: whether the scalar part starts around 1.
     """
     (mv, s), (out, out_s) = inputs, outputs
     half = math.sqrt(0.5) if s else 1.0
@@ -117,7 +117,7 @@ def linear_ranges(
     ]
     low_and_high: list[Any] = [np.stack([-bound, bound]) for bound in bounds]
     ranges = Linear(*low_and_high)
-    if one:
+    if around_one:
         ranges = ranges._replace(bias=ranges.bias + (np.arange(2 * out + out_s) < out))
     return ranges
 

@@ -48,8 +48,8 @@ class ParticleTransformer(nn.Module):
         p_t, phi = kinematics.pt(momenta), kinematics.phi(momenta)
         # what falls along the beam has no rapidity: keep numbers in range, they are features only
         eta = jnp.clip(kinematics.pseudorapidity(momenta), -8, 8)
-        seen = jnp.stack([jnp.log(p_t + 0.01), eta, jnp.cos(phi), jnp.sin(phi)], axis=-1)
-        tokens = jnp.concatenate([seen, _labelled(features, t, self.frequencies)], axis=-1)
+        kinematic = jnp.stack([jnp.log(p_t + 0.01), eta, jnp.cos(phi), jnp.sin(phi)], axis=-1)
+        tokens = jnp.concatenate([kinematic, _labelled(features, t, self.frequencies)], axis=-1)
         return Transformer(self.out, self.config, out_scale=0.0)(tokens), None
 
 
@@ -120,21 +120,18 @@ class ParticleLLoCa(nn.Module):
     ) -> Out:
         """Scalars and a four-vector per particle."""
         config = self.config._replace(out_scalars=self.out, out_vectors=1, out_scale=0.0)
-        out, moved = LLoCa(config)(
-            momenta, _labelled(features, t, self.frequencies), lab_references(momenta.dtype)
-        )
+        scalars = _labelled(features, t, self.frequencies)
+        out, moved = LLoCa(config)(momenta, scalars, lab_references(momenta.dtype))
         return out, moved[..., 0, :]
 
 
 def _labelled(
     features: FeaturesPerParticle, t: Float[Array, " n"], frequencies: int
-) -> Float[Array, "n particle seen"]:
+) -> Float[Array, "n particle scalar"]:
     """Features, a one-hot label of each particle, and Fourier features of time."""
     n, particles, _ = features.shape
-    label = jnp.broadcast_to(
-        jnp.eye(particles, dtype=features.dtype)[None], (n, particles, particles)
-    )
-    time = jnp.broadcast_to(
-        fourier_features(t, frequencies)[:, None], (n, particles, 1 + 2 * frequencies)
-    )
+    one_hot = jnp.eye(particles, dtype=features.dtype)
+    label = jnp.broadcast_to(one_hot[None], (n, particles, particles))
+    time = fourier_features(t, frequencies)[:, None]
+    time = jnp.broadcast_to(time, (n, particles, 1 + 2 * frequencies))
     return jnp.concatenate([features, label, time], axis=-1)

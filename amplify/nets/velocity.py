@@ -37,13 +37,11 @@ class VectorVelocity(nn.Module):
     @nn.compact
     def __call__(self, u: Float[Array, "n dim"], t: Float[Array, " n"]) -> Float[Array, "n dim"]:
         """Velocity of every point."""
-        circle: Bool[Array, "1 dim"] = jnp.asarray(self.periodic)[None]
-        seen = (
-            [jnp.where(circle, jnp.cos(u), u), jnp.where(circle, jnp.sin(u), 0.0)]
-            if any(self.periodic)
-            else [u]
-        )
-        h, time = jnp.concatenate(seen, axis=-1), fourier_features(t, self.frequencies)
+        h, time = u, fourier_features(t, self.frequencies)
+        if any(self.periodic):
+            circle: Bool[Array, "1 dim"] = jnp.asarray(self.periodic)[None]
+            cosines, sines = jnp.where(circle, jnp.cos(u), u), jnp.where(circle, jnp.sin(u), 0.0)
+            h = jnp.concatenate([cosines, sines], axis=-1)
         for width in self.hidden:
             h = jax.nn.swish(nn.Dense(width)(h) + nn.Dense(width, use_bias=False)(time))
         return nn.Dense(u.shape[1], kernel_init=nn.initializers.zeros_init())(h)

@@ -74,7 +74,11 @@ def exact_ratio(log_prob_gen: LogProb, log_prob_true: LogProb) -> Summary:
 
 
 def observable(value: Callable[[np.ndarray], np.ndarray]) -> Summary:
-    """Any number per event; compared by calibrated KS, because it has no threshold of its own."""
+    """Any number per event; compared by calibrated KS, because it has no threshold of its own.
+
+    >>> observable(lambda x: x[:, 0])(np.array([[2.0, 3.0]])).tolist()
+    [2.0]
+    """
     return lambda x: np.asarray(value(x))
 
 

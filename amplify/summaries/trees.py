@@ -15,7 +15,7 @@ def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: An
     is minus its logit.
 
     Args:
-        log_prob: of the generator, one feature more.
+        log_prob: of the generator, one feature more: events [n, dim] -> [n].
         seed: of the early stopping.
         settings: of the classifier, over our defaults (shallow trees, a slow rate, early stopping).
 
@@ -25,12 +25,8 @@ def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: An
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
     except ImportError:
-        raise MissingExtraError(
-            "boosted trees",
-            "scikit-learn",
-            "no such package",
-            "pip install scikit-learn, the extra [trees]",
-        ) from None
+        got, fix = "no such package", "pip install scikit-learn, the extra [trees]"
+        raise MissingExtraError("boosted trees", "scikit-learn", got, fix) from None
     defaults = {
         "max_iter": 200,
         "learning_rate": 0.05,
@@ -46,18 +42,19 @@ def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: An
         weight_gen: np.ndarray | None = None,
         weight_true: np.ndarray | None = None,
     ) -> Summary:
-        weights = [
-            np.ones(len(x)) if w is None else np.asarray(w)
-            for x, w in ((x_gen, weight_gen), (x_true, weight_true))
-        ]
         model = HistGradientBoostingClassifier(**(defaults | settings))
         table = np.concatenate([inputs(x_gen, log_prob), inputs(x_true, log_prob)])
         label = np.repeat([0, 1], [len(x_gen), len(x_true)])
-        model.fit(
-            table, label, sample_weight=np.concatenate([w / w.sum() * len(table) for w in weights])
-        )
-        return lambda x: (
-            -np.asarray(model.decision_function(inputs(x, log_prob))) if len(x) else np.zeros(0)
-        )
+        both = (x_gen, weight_gen), (x_true, weight_true)
+        weights = [np.ones(len(x)) if w is None else np.asarray(w) for x, w in both]
+        balanced = np.concatenate([w / w.sum() * len(table) for w in weights])
+        model.fit(table, label, sample_weight=balanced)
+
+        def summary(x: np.ndarray) -> np.ndarray:
+            if not len(x):
+                return np.zeros(0)
+            return -np.asarray(model.decision_function(inputs(x, log_prob)))
+
+        return summary
 
     return learn

@@ -1,1 +1,3 @@
-"""From a generator to trained members: one compiled scan, all devices."""
+"""From a generator to trained members (`fit`, `ensemble`): one compiled scan (`loop`) over all
+devices; and what training leaves (`trained`).
+"""

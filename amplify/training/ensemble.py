@@ -3,10 +3,10 @@ events.
 
 Members trained on the same events see only the randomness of training, and claim 3 to 7 times too
 much amplification; the bootstrap also sees the randomness of the training set and is calibrated for
-spline flows (method.md section 2). It is therefore the default.
+spline flows (docs/method, Averaging amplification). It is therefore the default.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,21 +23,29 @@ Resample = Literal["bootstrap", "none"]
 def fit_ensemble(
     key: PRNGKeyArray,
     generator: Generator,
-    x: Float[Array, "n dim"],
+    x: Float[Any, "n dim"],
     *,
     members: int,
     resample: Resample = "bootstrap",
-    weight: Float[Array, " n"] | None = None,
+    weight: Float[Any, " n"] | None = None,
     config: FitConfig = FitConfig(),
     progress: StepProgress | None = None,
 ) -> Ensemble:
     """Trains `members` networks with initialisations of their own, each on a bootstrap of the
-    events x or all on the same events.
+    events x or all on the same events (docs/method, Averaging amplification).
+
+    >>> import numpy as np
+    >>> from amplify.generators.fitted_gaussian import fitted_gaussian
+    >>> x = np.random.default_rng(0).normal(size=(100, 2))
+    >>> config = FitConfig(steps=10)
+    >>> ensemble = fit_ensemble(jax.random.key(0), fitted_gaussian(2), x, members=3, config=config)
+    >>> len(ensemble), ensemble.losses.shape, ensemble.params.mean.shape
+    (3, (3, 10), (3, 2))
 
     Args:
         key: the same key gives the same bits on the same devices.
         generator: what is trained.
-        x: training events.
+        x: training events of NumPy or JAX; trained on in single precision.
         members: networks; a spread needs 2, a useful interval 8.
         resample: "bootstrap" gives each member a resampled training set, "none" the same events to
             all.
@@ -54,15 +62,8 @@ def fit_ensemble(
         raise InputError("members", "at least 1", str(members), "an estimate needs 8 or more")
     key_rows, key_fit = jax.random.split(key)
     rows = ensemble_rows(key_rows, x.shape[0], members=members, resample=resample)
-    return fit_members(
-        jax.random.split(key_fit, members),
-        generator,
-        x,
-        rows,
-        weight=weight,
-        config=config,
-        progress=progress,
-    )
+    keys = jax.random.split(key_fit, members)
+    return fit_members(keys, generator, x, rows, weight=weight, config=config, progress=progress)
 
 
 def ensemble_rows(

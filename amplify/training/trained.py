@@ -20,11 +20,12 @@ from amplify.types import Generator, Params, Samples, Trainable
 )
 @dataclass(frozen=True)
 class Fitted:
-    """One trained generator; a pytree of its params and losses.
+    """One trained generator; a pytree of its params and losses, so that `jax.tree.map`, jit and
+    files of arrays take it as it is.
 
     Attributes:
         params: pytree of arrays, what `generator.sample` and `generator.log_prob` take.
-        losses: of every minibatch.
+        losses: of every minibatch [step].
         generator: what was trained.
     """
 
@@ -35,12 +36,26 @@ class Fitted:
     def sample(
         self, key: PRNGKeyArray, n: int, *, sobol: bool = False
     ) -> Float[np.ndarray, "n dim"]:
-        """Generates n events, on the host; see `amplify.sample_members`."""
-        params = jax.tree.map(lambda leaf: leaf[None], self.params)
-        return np.asarray(sample_members(key, self.generator, params, n, sobol=sobol).x[0])
+        """Generates n events, on the host.
+
+        Args:
+            key: the same key gives the same events, those of `amplify.sample_members`.
+            n: events.
+            sobol: scrambled Sobol latents instead of Monte Carlo; n is then a power of two.
+
+        Raises:
+            InputError: n below one, or no power of two with Sobol latents.
+        """
+        one_member = jax.tree.map(lambda leaf: leaf[None], self.params)
+        return np.asarray(sample_members(key, self.generator, one_member, n, sobol=sobol).x[0])
 
     def log_prob(self, x: Float[Any, "n dim"]) -> Float[Any, " n"]:
-        """Log density of the events, by JAX where they are JAX's, else on the host in blocks."""
+        """Log density of the events x: JAX's of JAX's, also under jit, in single precision unless
+        x64 is on; of NumPy's in blocks, on the host.
+
+        Raises:
+            InputError: the generator does not know its density.
+        """
         return _log_prob(self.generator, self.params, x)
 
 
@@ -51,12 +66,14 @@ class Fitted:
 )
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained members of one generator; a pytree. `ensemble[m]` is one of them, `len` counts them.
+    """Trained members of one generator; a pytree. `ensemble[m]` is one of them, `len` counts them,
+    and a loop goes over them.
 
     Attributes:
         params: pytree with a leading axis [member].
-        losses: of every minibatch; nan from the step at which a member diverged.
-        diverged_at: that step, or -1. The params of such a member are its last finite ones.
+        losses: of every minibatch [member, step]; nan from the step at which a member diverged.
+        diverged_at: that step, or -1 [member]. The params of such a member are its last finite
+            ones.
         generator: what was trained.
     """
 
@@ -69,22 +86,41 @@ class Ensemble:
         return self.losses.shape[0]
 
     def __getitem__(self, member: int) -> Fitted:
+        member = range(len(self))[member]  # arrays of JAX would take any number
         params = jax.tree.map(lambda leaf: leaf[member], self.params)
         return Fitted(params, self.losses[member], _generates(self.generator))
 
     def survivors(self) -> "Ensemble":
         """The members that did not diverge."""
-        good = np.flatnonzero(np.asarray(self.diverged_at) < 0)
-        return jax.tree.map(lambda leaf: leaf[good], self)
+        finite = np.flatnonzero(np.asarray(self.diverged_at) < 0)
+        return jax.tree.map(lambda leaf: leaf[finite], self)
 
     def sample(self, key: PRNGKeyArray, n: int, *, sobol: bool = False) -> Samples:
-        """Generates n events with every member; see `amplify.sample_members`."""
+        """Generates n events with every member.
+
+        Args:
+            key: the same key gives the same events, those of `amplify.sample_members`.
+            n: events of each member.
+            sobol: scrambled Sobol latents, the same for all members, instead of Monte Carlo; n is
+                then a power of two.
+
+        Returns:
+            `Samples` with x [member, event, dim].
+
+        Raises:
+            InputError: n below one, no power of two with Sobol latents, or members that are
+                classifiers.
+        """
         return sample_members(key, _generates(self.generator), self.params, n, sobol=sobol)
 
     def log_prob(self, x: Float[Any, "n dim"]) -> Float[Any, "member n"]:
-        """Log density of the events under every member."""
-        members = [self[m].log_prob(x) for m in range(len(self))]
-        return jnp.stack(members) if isinstance(x, jax.Array) else np.stack(members)
+        """Log density of the events under every member; JAX's of JAX's, else NumPy's.
+
+        Raises:
+            InputError: the generator does not know its density, or members are classifiers.
+        """
+        of_members = [self[member].log_prob(x) for member in range(len(self))]
+        return jnp.stack(of_members) if isinstance(x, jax.Array) else np.stack(of_members)
 
 
 def sample(
@@ -92,11 +128,21 @@ def sample(
 ) -> Float[np.ndarray, "n dim"] | Samples:
     """Generates n events: an array [n, dim] of one generator, `Samples` of an ensemble.
 
+    >>> from amplify.generators.fitted_gaussian import GaussianParams, fitted_gaussian
+    >>> params = GaussianParams(mean=jnp.array([5.0]), log_width=jnp.zeros(1))
+    >>> fitted = Fitted(params, jnp.zeros(1), fitted_gaussian(1))
+    >>> x = sample(jax.random.key(0), fitted, 256)
+    >>> x.shape, round(float(x.mean()))
+    ((256, 1), 5)
+
     Args:
         key: the same key gives the same events.
         trained: by `fit` or `fit_ensemble`.
         n: events, of each member.
-        sobol: scrambled Sobol latents instead of Monte Carlo; see `amplify.sample_members`.
+        sobol: scrambled Sobol latents instead of Monte Carlo; n is then a power of two.
+
+    Raises:
+        InputError: n below one, or no power of two with Sobol latents.
     """
     return trained.sample(key, n, sobol=sobol)
 

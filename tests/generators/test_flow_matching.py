@@ -119,6 +119,7 @@ def test_angles_go_the_short_way_round_and_stay_on_the_circle():
     assert np.abs(samples[:, 1]).max() <= np.pi + 1e-6
 
 
+@pytest.mark.slow
 def test_blocks_do_not_change_events():
     velocity, params = _net(2)
     latent = uniform_latents(jax.random.key(7), 103, 2)

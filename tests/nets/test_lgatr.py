@@ -69,7 +69,13 @@ def _network(name):
 _compiled = lru_cache(_network)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "default",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in CASES if name != "default"),
+    ],
+)
 def test_equals_pytorch(name, x64):
     arrays, state = _reference(name)
     config = CASES[name]
@@ -213,6 +219,7 @@ SPOILED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_term_that_is_not_equivariant_is_noticed(name, x64, monkeypatch):
     module, attribute, spoil = SPOILED[name]
@@ -268,6 +275,7 @@ def test_norm_of_massive_and_light_like_vectors(x64):
     np.testing.assert_allclose(plain[:, 0], [[-1, 1] / np.sqrt(1 + 1e-5), [0, 0]], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_geometric_product_are_those_of_its_definition(x64):
     x, y, g = jax.random.normal(jax.random.key(0), (3, 2, 5, 3, 16))
 

@@ -73,7 +73,13 @@ def _differences(name: str) -> list[float]:
     return [np.abs(np.asarray(a) - b).max(initial=0) / np.abs(b).max(initial=1) for a, b in pairs]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "default",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in CASES if name != "default"),
+    ],
+)
 def test_equals_pytorch(name, x64):
     assert max(_differences(name)) < 1e-12
 
@@ -199,6 +205,7 @@ DIFFERENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", ASYMMETRIC)
 def test_mistakes_break_the_symmetry(mistake, params, monkeypatch, x64):
     left_behind = mistake == "references left behind"
@@ -212,6 +219,7 @@ def test_mistakes_break_the_symmetry(mistake, params, monkeypatch, x64):
     assert np.median(_violation(mistaken, params, "double", 1.0)) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", DIFFERENT)
 def test_mistakes_are_not_lloca(mistake, monkeypatch, x64):
     monkeypatch.setattr(*DIFFERENT[mistake])

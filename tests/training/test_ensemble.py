@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from amplify.errors import DivergedError, InputError
-from amplify.generators.coupling_flow import FlowConfig, coordinates, coupling_flow
+from amplify.generators.coordinates import coordinates
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
 from amplify.training.ensemble import ensemble_rows, fit_ensemble
 from amplify.training.fit import FitConfig, _check, fit, fit_members
@@ -32,10 +33,10 @@ def test_same_key_gives_the_same_bits_and_another_key_does_not():
     first, again, another = (
         fit_ensemble(jax.random.key(k), flow, X, members=3, config=SHORT) for k in (1, 1, 2)
     )
-    for one, same, other in zip(*map(jax.tree.leaves, (first, again, another)), strict=True):
-        np.testing.assert_array_equal(one, same)
-        if one.dtype.kind == "f":
-            assert not np.array_equal(one, other)
+    for leaf, same, other in zip(*map(jax.tree.leaves, (first, again, another)), strict=True):
+        np.testing.assert_array_equal(leaf, same)
+        if leaf.dtype.kind == "f":
+            assert not np.array_equal(leaf, other)
     assert np.isfinite(first.losses).all() and first.losses.shape == (3, 20)
 
 
@@ -77,8 +78,8 @@ def test_bootstrap_draws_with_replacement_and_none_keeps_the_events():
     distinct = np.array([len(np.unique(r)) for r in rows]) / 5000
     assert np.abs(distinct - (1 - np.exp(-1))).max() < 0.03  # about six standard deviations
     assert not np.array_equal(rows[0], rows[1])
-    kept = ensemble_rows(jax.random.key(0), 7, members=2, resample="none")
-    np.testing.assert_array_equal(kept, np.tile(np.arange(7), (2, 1)))
+    same_events = ensemble_rows(jax.random.key(0), 7, members=2, resample="none")
+    np.testing.assert_array_equal(same_events, np.tile(np.arange(7), (2, 1)))
 
 
 def test_spread_of_the_bootstrap_is_that_of_independent_training_sets():
@@ -95,14 +96,8 @@ def test_event_weights_are_carried_along():
     """Half the events at -1 with weight 3, half at +1 with weight 1: the fitted mean is -1/2."""
     x = jnp.concatenate([jnp.full((200, 1), -1.0), jnp.full((200, 1), 1.0)])
     weight = jnp.concatenate([jnp.full(200, 3.0), jnp.full(200, 1.0)])
-    ensemble = fit_ensemble(
-        jax.random.key(0),
-        fitted_gaussian(),
-        x,
-        members=4,
-        weight=weight,
-        config=FitConfig(steps=800, batch=400, learning_rate=0.02),
-    )
+    config, key = FitConfig(steps=800, batch=400, learning_rate=0.02), jax.random.key(0)
+    ensemble = fit_ensemble(key, fitted_gaussian(), x, members=4, weight=weight, config=config)
     np.testing.assert_allclose(ensemble.params.mean[:, 0], -0.5, atol=0.12)
 
 
@@ -138,6 +133,17 @@ def test_divergence_names_member_and_step_and_keeps_the_others():
     assert np.isnan(losses[step:]).all() and np.isfinite(losses[:step]).all()
 
 
+def test_micro_batches_add_up_to_the_minibatch():
+    """The same events in four parts: the same losses and params up to the order of sums."""
+    weight = jnp.linspace(0.5, 2.0, len(X))
+    whole, parts = (
+        fit(jax.random.key(4), fitted_gaussian(2), X, weight=weight, config=config)
+        for config in (SHORT, SHORT._replace(micro_batch=16))
+    )
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_progress_counts_to_the_end():
     told = []
 
@@ -160,6 +166,8 @@ def test_progress_counts_to_the_end():
         (X, {"members": 0}, "members"),
         (X, {"weight": jnp.zeros(400)}, "positive sum"),
         (X, {"config": FitConfig(steps=0)}, "steps"),
+        (X, {"config": FitConfig(batch=64, micro_batch=48)}, "divides the batch of 64"),
+        (np.full((9, 2), np.inf), {}, "finite"),
     ],
 )
 def test_bad_input(x, settings, words):
@@ -201,5 +209,5 @@ def test_one_device_agrees_with_two():
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         outputs.append(done.stdout.split())
     assert [devices for devices, *_ in outputs] == ["1", "2"]
-    one, two = (np.array(numbers, float) for _, *numbers in outputs)
-    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+    on_one, on_two = (np.array(numbers, float) for _, *numbers in outputs)
+    np.testing.assert_allclose(on_one, on_two, rtol=1e-3, atol=1e-5)
