@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from amplify.storage import whole
+
 ROWS, FILES, COLUMNS, HOLDOUT = 100_000_000, 8, 5, 100_000
 
 _PLAIN = """
@@ -47,61 +49,33 @@ def main(directory: Path, rows: int = ROWS, out: Path | None = None) -> None:
         out: JSON file for the numbers.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    found = []
+    results = []
     for kind in ("parquet", "h5"):
         members, holdout = _written(directory, kind, rows)
-        plain = _timed([sys.executable, "-c", _PLAIN, kind, *map(str, members)])
+        names = [str(member) for member in members]
         runs = directory / f"run-{kind}-{time.time_ns()}"
         amplify = [sys.executable, "-m", "amplify"]
-        averaging = _timed(
-            [
-                *amplify,
-                "averaging",
-                "--members",
-                *map(str, members),
-                "--n-train",
-                "100000",
-                "--out",
-                str(runs / "a"),
-            ]
-        )
-        sources = [
-            "--generated",
-            *map(str, members),
-            "--holdout",
-            str(holdout),
-            "--n-train",
-            "100000",
-        ]
-        differential = _timed([*amplify, "differential", *sources, "--out", str(runs / "d")])
-        column = _timed(
-            [*amplify, "differential", *sources, "--summary", "column:x0", "--out", str(runs / "c")]
-        )
-        for name, (seconds, memory) in (
-            ("plain numpy", plain),
-            ("averaging", averaging),
-            ("differential", differential),
-            ("differential, column", column),
-        ):
-            found.append(
-                {
-                    "format": kind,
-                    "rows": rows,
-                    "what": name,
-                    "seconds": seconds,
-                    "peak_gb": memory,
-                    "speed": plain[0] / seconds,
-                }
-            )
-            speed = f"{plain[0] / seconds:5.2f} of plain numpy's speed"
-            print(f"{kind:8s} {name:22s} {seconds:7.1f} s   {memory:5.2f} GB   {speed}", flush=True)
+        n_train = ["--n-train", "100000", "--out"]
+        averaging = [*amplify, "averaging", "--members", *names, *n_train, str(runs / "a")]
+        samples = ["--generated", *names, "--holdout", str(holdout), *n_train]
+        differential = [*amplify, "differential", *samples]
+        commands = {
+            "plain numpy": [sys.executable, "-c", _PLAIN, kind, *names],
+            "averaging": averaging,
+            "differential": [*differential, str(runs / "d")],
+            "differential, column": [*differential, str(runs / "c"), "--summary", "column:x0"],
+        }
+        plain = None
+        for what, command in commands.items():
+            seconds, memory = _timed(command)
+            plain = plain or seconds
+            row = {"format": kind, "rows": rows, "what": what, "seconds": seconds}
+            results.append(row | {"peak_gb": memory, "speed": plain / seconds})
+            speed = f"{plain / seconds:5.2f} of plain numpy's speed"
+            print(f"{kind:8s} {what:22s} {seconds:7.1f} s   {memory:5.2f} GB   {speed}", flush=True)
     if out is not None:
-        out.write_text(
-            json.dumps(
-                {"command": "python -m experiments.benchmarks.files", "results": found}, indent=1
-            )
-            + "\n"
-        )
+        record = {"command": "python -m experiments.benchmarks.files", "results": results}
+        out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _written(directory: Path, kind: str, rows: int) -> tuple[list[Path], Path]:
@@ -115,11 +89,10 @@ def _written(directory: Path, kind: str, rows: int) -> tuple[list[Path], Path]:
         rng = np.random.default_rng(m)
         x = rng.standard_normal((HOLDOUT if path == holdout else each, COLUMNS), dtype=np.float32)
         if path != holdout:
-            x += (rng.standard_normal(COLUMNS) / np.sqrt(100_000)).astype(np.float32) + np.float32(
-                0.003
-            )
-        with whole(path) as part:
-            _write(kind, x, part)
+            scatter = (rng.standard_normal(COLUMNS) / np.sqrt(100_000)).astype(np.float32)
+            x += scatter + np.float32(0.003)
+        with whole(path) as unfinished:
+            _write(kind, x, unfinished)
     return members, holdout
 
 
