@@ -216,7 +216,7 @@ def vector_flow(
         hidden: widths of the MLP.
         angles: columns that are azimuths in [-pi, pi).
         frequencies: Fourier features of time; 0 leaves the plain t, which is clearly worse
-            (docs/results).
+            (docs/benchmarks).
         solver: of sampling and density.
 
     Raises:
