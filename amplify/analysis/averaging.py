@@ -80,7 +80,7 @@ def averaging(
     >>> rng = np.random.default_rng(0)
     >>> members = [rng.normal(0.03 * rng.normal(), 1, (10_000, 1)) for _ in range(8)]
     >>> result = averaging(members, n_train=1000)
-    >>> result["x0 < -1.27901"]["status"]
+    >>> result.records[0]["status"]
     'resolved'
 
     Args:
