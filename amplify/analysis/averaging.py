@@ -78,10 +78,10 @@ def averaging(
     Averaging amplification); what the command `amplify averaging` does.
 
     >>> rng = np.random.default_rng(0)
-    >>> members = [rng.normal(0.03 * rng.normal(), 1, (10_000, 1)) for _ in range(8)]
-    >>> result = averaging(members, n_train=1000)
-    >>> result.records[0]["status"]
-    'resolved'
+    >>> members = [rng.normal(0.03 * rng.normal(), 1, (50_000, 1)) for _ in range(8)]
+    >>> result = averaging(members, n_train=1000, bins=2)
+    >>> [record["status"] for record in result.records]
+    ['resolved', 'resolved']
 
     Args:
         members: one sample for each network that was trained on a bootstrap sample of the training
