@@ -21,9 +21,10 @@ collect_ignore_glob = ["nets/references/*"]  # scripts that need PyTorch
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# one thread of linear algebra a process: several wait for each other where cores are busy, three
-# times as long as one works
+# one thread of linear algebra and of OpenMP a process: several wait for each other where cores are
+# busy, three times as long as one works
 threadpool_limits(1, user_api="blas")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # processes that tests start run the code that is tested, whatever is installed
 _ROOT = str(Path(__file__).parents[1])

@@ -251,7 +251,7 @@ def test_columns_come_by_name(summary, tmp_path):
         ("classifier", 0.0, "unresolved"),
         pytest.param("mlp", 0.5, "upper_limit", marks=pytest.mark.slow),
         ("trees", 0.5, "upper_limit"),
-        ("trees", 0.0, "unresolved"),
+        pytest.param("trees", 0.0, "unresolved", marks=pytest.mark.slow),
     ],
 )
 def test_learned_summaries_give_upper_limits_only(summary, shift, status, tmp_path):

@@ -139,7 +139,14 @@ def test_what_was_not_checked_or_is_short_is_told(summary, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("page")
-@pytest.mark.parametrize("summary", ["ratio:t", "column:x0", "classifier"])
+@pytest.mark.parametrize(
+    "summary",
+    [
+        pytest.param("ratio:t", marks=pytest.mark.slow),
+        pytest.param("column:x0", marks=pytest.mark.slow),
+        "classifier",
+    ],
+)
 def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
     regions = tmp_path / "regions.json"
     regions.write_text('{"<i>tail</i> & more": {"x0": [0, null]}}')
@@ -160,7 +167,9 @@ def test_page_is_self_contained_and_drawn_again(summary, small, tmp_path):
 
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("name", ["<b>x</b>", "<script>1</script> & \"x\" 'y' {{ 7 }}"])
-@pytest.mark.parametrize("summary", ["classifier", "column:{}"])
+@pytest.mark.parametrize(
+    "summary", ["classifier", pytest.param("column:{}", marks=pytest.mark.slow)]
+)
 def test_column_names_are_escaped_on_the_page(summary, name, tmp_path):
     rng = np.random.default_rng(42)
     samples = []
@@ -180,6 +189,7 @@ def test_column_names_are_escaped_on_the_page(summary, name, tmp_path):
     assert any(name in e["region"] for e in results["estimates"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("label", ["$p_T$ > 5", r"$p_T > 5 \GeV$", "costs 1 $ and 2^$ or {"])
 def test_labels_that_look_like_tex_are_drawn(label, small, tmp_path):

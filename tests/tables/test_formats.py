@@ -137,7 +137,10 @@ def _different(by_format):
     return [kind for kind in by_format if by_format[kind] != by_format["npy"]]
 
 
-@pytest.mark.parametrize(("dtype", "weighted"), [(np.float32, True), (np.float64, False)])
+@pytest.mark.parametrize(
+    ("dtype", "weighted"),
+    [(np.float32, True), pytest.param(np.float64, False, marks=pytest.mark.slow)],
+)
 def test_averaging_is_the_same_in_all_formats(dtype, weighted, tmp_path):
     samples = [_events(dtype, seed) for seed in range(3)]
     results = {}
@@ -171,7 +174,7 @@ def _write_pieces(directory, stem, kind, x):
     return source.replace(f"{stem}_{i}", f"{stem}_*")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("kind", ["npy", "npz array", "hdf5", "parquet", "root ntuple"])
 def test_split_over_files_is_the_same(kind, weighted, tmp_path):
     """One piece may have another format."""

@@ -40,6 +40,7 @@ def test_same_key_gives_the_same_bits_and_another_key_does_not():
     assert np.isfinite(first.losses).all() and first.losses.shape == (3, 20)
 
 
+@pytest.mark.slow
 def test_a_member_does_not_depend_on_the_others():
     """Three members on two devices, and the second of them alone on one: equal up to the rounding
     of another compilation.

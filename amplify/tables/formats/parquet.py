@@ -104,5 +104,5 @@ def _values(column: Any, element: int | None) -> np.ndarray:
     import pyarrow.compute as pc
 
     if element is not None:
-        column = pc.list_element(column, element)  # pyright: ignore[reportAttributeAccessIssue]
+        column = pc.call_function("list_element", [column, element])
     return column.to_numpy()
