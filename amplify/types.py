@@ -79,12 +79,21 @@ class Interval(NamedTuple):
     high: Float[Any, "..."]
 
 
+class Bounds(NamedTuple):
+    """One-sided limits: each of them holds at the limit level; one that data do not give is 0 or
+    infinite.
+    """
+
+    low: Float[Any, "..."]
+    high: Float[Any, "..."]
+
+
 class Status(IntEnum):
     """How an estimate may be read."""
 
     RESOLVED = 0  # value and both ends of the interval are finite
-    LOWER_LIMIT = 1  # n_equiv is known to exceed `low`; no upper end
-    UPPER_LIMIT = 2  # n_equiv is known to stay below `high`
+    LOWER_LIMIT = 1  # n_equiv exceeds `low` at the limit level; no value and no upper end
+    UPPER_LIMIT = 2  # n_equiv stays below `high` at the limit level; no value and no lower end
     BIASED = 3  # the holdout contradicts the spread of the members
     UNRESOLVED = 4  # too few events to say anything
 
@@ -96,10 +105,10 @@ class AveragingEstimate(NamedTuple):
     Attributes:
         integral: mean over members of the fraction of events inside.
         sigma_stat: noise of one member's finite generated sample, sqrt(mean I (1 - I) / n_gen).
-        sigma_model: what training on n_train events left wrong, noise subtracted; nan where the
-            noise exceeds the spread.
+        sigma_model: what training on n_train events left wrong, noise subtracted; no value where
+            the noise hides the spread. The value is median-unbiased.
         n_equiv: true events worth the generated sample as n_gen -> infinity, from the spread
-            between members alone.
+            between members alone; a limit without value where the noise hides the spread.
         n_equiv_at_n_gen: the same for the n_gen events that were generated, I (1 - I) /
             (sigma_model^2 + sigma_stat^2).
         pull: (I_holdout - integral) / its expected error; nan without a holdout.
@@ -107,8 +116,11 @@ class AveragingEstimate(NamedTuple):
             holdout.
         n_equiv_bias_aware: I (1 - I) / (sigma_model^2 + b^2); its interval joins those of both
             parts, which is wider than the level asks.
+        n_equiv_least: the same with the largest bias that the holdout does not exclude at the
+            limit level: how little a region may be worth that is not marked; nan without a holdout.
         factor: amplification G = n_equiv / n_train of the quoted n_equiv: bias-aware where the
             status is BIASED, else from the spread.
+        bounds: one-sided limits of G at the limit level.
         status: a Status per region.
     """
 
@@ -120,7 +132,9 @@ class AveragingEstimate(NamedTuple):
     pull: Float[Any, " region"]
     bias: Float[Any, " region"]
     n_equiv_bias_aware: Interval
+    n_equiv_least: Float[Any, " region"]
     factor: Interval
+    bounds: Bounds
     status: Int[Any, " region"]
 
 

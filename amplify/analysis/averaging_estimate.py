@@ -12,7 +12,7 @@ from amplify.errors import EmptyRegionError
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.pooled import pooled_amplification
 from amplify.results.result import Answer
-from amplify.types import AveragingEstimate, Holdout, Status
+from amplify.types import AveragingEstimate, Holdout, Interval, Status
 
 
 def estimated(
@@ -22,6 +22,7 @@ def estimated(
     *,
     n_train: int,
     level: float,
+    limit_level: float,
     named: bool,
 ) -> tuple[Answer, dict[str, Any], list[str]]:
     """The answer, what the pictures show, and warnings about regions that are left out.
@@ -31,7 +32,8 @@ def estimated(
         members: sums of each over all regions.
         holdout: the same of the true events.
         n_train: training events of each member.
-        level: of the intervals.
+        level: of the two-sided intervals.
+        limit_level: of the limits, one-sided.
         named: the regions are the user's: none is left out, an empty one is an error.
 
     Raises:
@@ -44,14 +46,15 @@ def estimated(
     labels = layout.regions.labels
 
     def estimate(regions: np.ndarray) -> AveragingEstimate:
-        generated = [rg.fractions(m.take(regions), labels) for m in members]
+        integral, noise_n = _inputs(members, regions, labels)
         true = None if holdout is None else rg.fractions(holdout.take(regions), labels)
         return averaging_amplification(
-            np.stack([f.integral for f in generated]),
+            integral,
             n_train=n_train,
-            n_gen=np.stack([f.n_effective for f in generated]),
+            n_gen=noise_n,
             holdout=None if true is None else Holdout(true.integral, true.n_effective),
             level=level,
+            limit_level=limit_level,
         )
 
     answer = Answer(
@@ -61,17 +64,29 @@ def estimated(
         n_gen=min(m.n for m in members),
         n_holdout=None if holdout is None else holdout.n,
         level=level,
+        limit_level=limit_level,
         members=len(members),
     )
-    views: dict[str, Any] = {}
+    views: dict[str, Any] = {"pooled": pooled_worth(answer, *_inputs(members, chosen))}
     if layout.scans or layout.panels:
-        views["resolution"] = _resolution(layout, members, n_train, level)
+        views["resolution"] = _resolution(layout, members, answer)
     if layout.map is not None:
         in_map = usable[layout.map.regions]
         views["map"] = _mapped(layout.map, in_map, estimate(cells) if len(cells) else None)
     if layout.scans or layout.panels:
         views["panels"] = _panels(layout, members, holdout)
     return answer, views, notes
+
+
+def _inputs(
+    members: Sequence[rg.Sums], regions: Any = slice(None), labels: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fractions of the members in these regions, and equally noisy numbers of events [member,
+    region].
+    """
+    fractions = [rg.fractions(m.take(regions), labels) for m in members]
+    integral = np.stack([f.integral for f in fractions])
+    return integral, np.stack([f.n_effective for f in fractions])
 
 
 def _usable(
@@ -106,20 +121,16 @@ def _usable(
     return chosen, usable, notes
 
 
-def _resolution(
-    layout: Layout, members: Sequence[rg.Sums], n_train: int, level: float
-) -> list[dict[str, Any]]:
+def _resolution(layout: Layout, members: Sequence[rg.Sums], answer: Answer) -> list[dict[str, Any]]:
     """G of each column's binnings, from coarse to fine."""
     curves: dict[str, dict[str, Any]] = {}
     for scan in layout.scans:
         sums = [m.take(scan.regions) for m in members]
         if not np.all([rg.measurable(m) for m in sums]):
             continue  # negative weights dominate a bin
-        shares = np.stack([m.weight_inside / m.weight for m in sums])
-        n_gen = np.stack([rg.fractions(m).n_effective for m in sums])
-        if not (shares.sum(axis=0) > 0).all():
+        if not np.sum([m.n_inside for m in sums], axis=0).all():
             continue  # an empty bin
-        factor, status = pooled_amplification(shares, n_train=n_train, n_gen=n_gen, level=level)
+        factor, status = _pooled_factor(sums, answer)
         curve = curves.setdefault(
             scan.column,
             {
@@ -139,12 +150,53 @@ def _resolution(
     return list(curves.values())
 
 
+def _pooled_factor(members: Sequence[rg.Sums], answer: Answer) -> tuple[Interval, Status]:
+    """G of all these regions together, at the levels of the answer."""
+    return _pooled(answer, *_inputs(members))
+
+
+def _pooled(answer: Answer, integral: np.ndarray, n_gen: Any) -> tuple[Interval, Status]:
+    levels = {"level": answer.level, "limit_level": answer.limit_level}
+    return pooled_amplification(integral, n_train=answer.n_train, n_gen=n_gen, **levels)
+
+
+def pooled_worth(answer: Answer, integral: np.ndarray, n_gen: Any) -> dict[str, Any]:
+    """All reported regions together, for results.json: n_equiv = sum I (1 - I) / (sum sigma_model^2
+    + sum b^2), with the b of regions that are marked as biased.
+
+    Args:
+        answer: of the regions.
+        integral: fraction of each member's generated events in each region [member, region].
+        n_gen: as for `averaging_amplification`.
+    """
+    estimate = answer.estimate
+    assert isinstance(estimate, AveragingEstimate)
+    some = np.flatnonzero((integral > 0).any(axis=0))
+    noise_n = np.broadcast_to(np.inf if n_gen is None else n_gen, integral.shape)
+    factor, status = _pooled(answer, integral[:, some], noise_n[:, some])
+    binomial = float((estimate.integral * (1 - estimate.integral)).sum())
+    bias = float((np.asarray(estimate.bias) ** 2)[estimate.status == Status.BIASED].sum())
+
+    def with_bias(factor: Any) -> float:
+        """1 / n_equiv is a squared error in units of the binomial one."""
+        n_equiv = float(factor) * answer.n_train
+        return n_equiv / (1 + bias / binomial * n_equiv) if n_equiv < np.inf else np.inf
+
+    return {
+        "regions": len(answer.labels),
+        "n_equiv": with_bias(factor.value),
+        "n_equiv_interval": [with_bias(factor.low), with_bias(factor.high)],
+        "status": status.name.lower(),
+    }
+
+
 def _mapped(grid: Map, full: np.ndarray, estimate: AveragingEstimate | None) -> dict[str, Any]:
-    """G in each cell of two columns; empty cells have none."""
+    """G in each cell of two columns, the limit where it has no value; empty cells have none."""
     shape = tuple(len(e) - 1 for e in grid.edges)
     factor, status = np.full(full.shape, np.nan), np.full(full.shape, "unresolved", object)
     if estimate is not None:
-        factor[full] = estimate.factor.value
+        is_limit = estimate.status == Status.LOWER_LIMIT
+        factor[full] = np.where(is_limit, estimate.factor.low, estimate.factor.value)
         status[full] = [Status(int(s)).name.lower() for s in estimate.status]
     return {
         "columns": grid.columns,

@@ -17,6 +17,7 @@ def answer(
     label: str,
     n_train: int,
     level: float,
+    limit_level: float,
     seed: int,
     most: int,
     progress: Progress,
@@ -29,7 +30,8 @@ def answer(
         holdout: the true events in memory.
         label: of the summary.
         n_train: training events of the generator.
-        level: one-sided.
+        level: of two-sided intervals, of which there are none here.
+        limit_level: one-sided.
         seed: of folds and null experiments.
         most: generated events kept in memory.
         progress: of the null experiments.
@@ -43,11 +45,12 @@ def answer(
         fitted = cross_fit(learner, looked_at, true, seed=seed, progress=bar.count)
     n_gen, n_holdout = len(looked_at.x), len(true.x)
     return Answer(
-        fitted.estimate(n_train=n_train, n_gen=n_gen, n_holdout=n_holdout, level=level),
+        fitted.estimate(n_train=n_train, n_gen=n_gen, n_holdout=n_holdout, limit_level=limit_level),
         ("all",),
         n_train=n_train,
         n_gen=n_gen,
         n_holdout=n_holdout,
         level=level,
+        limit_level=limit_level,
         summary=f"{label}, cross-fit",
     )

@@ -15,11 +15,13 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from amplify import regions as rg
+from amplify.analysis.averaging_estimate import pooled_worth
 from amplify.analysis.curves import approach, distribution_functions, ratio_map
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification, tally
 from amplify.estimators.kolmogorov import K1, count_between, distance_between
 from amplify.estimators.learned import learned_amplification
+from amplify.estimators.variance import variance_median
 from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.namespace import in_blocks
@@ -106,7 +108,6 @@ def demonstration(
         n_train=settings.n_train,
         n_gen=settings.n_gen,
         n_holdout=None,
-        level=0.68,
         members=settings.members,
     )
     with progress("differential"):
@@ -116,6 +117,7 @@ def demonstration(
         answers=(averaging, *tested.answers),
         settings=settings._asdict(),
         views={
+            "pooled": pooled_worth(averaging, generated.integral, generated.n_gen),
             "differential": tested.view,
             "truth": _truth(settings, integral, actual, tested.distance),
         },
@@ -128,9 +130,12 @@ def said(result: Result) -> list[str]:
     shells, truth = result.settings["shells"], result.views["truth"]
     averaging, exact, learned = (answer.estimate for answer in result.answers)
     assert isinstance(averaging, AveragingEstimate)
-    estimated = averaging.sigma_model.value[:shells]
+    # values are medians of chi^2; sums of squares want means
+    variance = averaging.sigma_model.value[:shells] ** 2 + averaging.sigma_stat[:shells] ** 2
+    degrees = result.settings["members"] - 1
+    unbiased = variance * variance_median(degrees) / degrees - averaging.sigma_stat[:shells] ** 2
     actual = np.array(truth["actual_sigma"][:shells], float)
-    ratio = np.sqrt(np.nansum(estimated**2) / (actual**2).sum())
+    ratio = np.sqrt(np.nansum(unbiased) / (actual**2).sum())
     low, high = exact.n_equiv.low[0], exact.n_equiv.high[0]
     limit = learned.n_equiv.high[0]
     n_equiv = truth["actual_amplification"][-1] * result.settings["n_train"]
@@ -219,10 +224,9 @@ def _tested(
             n_train=n_train,
             n_gen=settings.n_tested,
             n_holdout=settings.n_holdout,
-            level=level,
             summary=f"{kind} likelihood ratio",
         )
-        for kind, estimate, level in (("exact", by_exact, 0.68), ("learned", by_learned, 0.9))
+        for kind, estimate in (("exact", by_exact), ("learned", by_learned))
     ]
     found = float(by_exact.distance.value[0])
     return _Tested(

@@ -1,6 +1,6 @@
 """What is asked of samples, checked for sense, and what results.json says of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,11 @@ class AveragingQuestion:
         weight_column: of the members.
         holdout_columns: what `columns` are in the holdout, where they are called otherwise.
         holdout_weight: the same of the weights.
+        train: the training events, to find them among generated and true ones; their columns are
+            called as those of the holdout.
         drop_nonfinite: leave out events with values that are not finite.
-        level: of the intervals.
+        level: of the two-sided intervals.
+        limit_level: of the limits, one-sided.
         seed: of what made the members; nothing is random here.
     """
 
@@ -39,22 +42,32 @@ class AveragingQuestion:
     weight_column: str | None = None
     holdout_columns: Sequence[str] | None = None
     holdout_weight: str | None = None
+    train: samples.Sample | None = None
     drop_nonfinite: bool = False
     level: float = 0.68
+    limit_level: float = 0.95
     seed: int = 0
 
-    def settings(self, names: Sequence[str], holdout: samples.Sample | None) -> dict[str, Any]:
-        """What results.json says of it."""
+    def settings(
+        self,
+        names: Sequence[str],
+        holdout: samples.Sample | None,
+        ignored: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """What results.json says of it; `ignored` columns are no physics."""
         return {
             "n_train": self.n_train,
             "columns": list(names),
+            "columns_ignored": dict(ignored or {}),
             "regions": _said(self.regions),
             "bins": self.bins,
             "map": self.map,
             "holdout": samples.said(holdout),
+            "train": samples.said(self.train),
             "weight_column": self.weight_column,
             "drop_nonfinite": self.drop_nonfinite,
             "level": self.level,
+            "limit_level": self.limit_level,
             "seed": self.seed,
         }
 
@@ -67,6 +80,7 @@ class AveragingQuestion:
         _check_n_train(self.n_train, f"at most {MOST_EVENTS:.0e}", "one member")
         _check_regions(self.bins, self.regions)
         check_level(self.level)
+        check_limit(self.limit_level)
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,18 @@ class DifferentialQuestion:
     fraction: float = 1 / 3
     cross_fit: bool = False
     drop_nonfinite: bool = False
-    level: float | None = None
+    level: float = 0.68
+    limit_level: float = 0.95
     seed: int = 0
 
     def settings(
-        self, names: Sequence[str], generated: samples.Sample, holdout: samples.Sample
+        self,
+        names: Sequence[str],
+        generated: samples.Sample,
+        holdout: samples.Sample,
+        ignored: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """What results.json says of it."""
+        """What results.json says of it; `ignored` columns are no physics."""
         own_learner = not isinstance(self.summary, str)
         return {
             "generated": samples.said(generated),
@@ -101,6 +120,7 @@ class DifferentialQuestion:
             "summary": "a learner of one's own" if own_learner else self.summary,
             "train": samples.said(self.train),
             "columns": list(names),
+            "columns_ignored": dict(ignored or {}),
             "log_prob_column": self.log_prob_column,
             "weight_column": self.weight_column,
             "regions": _said(self.regions),
@@ -110,6 +130,7 @@ class DifferentialQuestion:
             "cross_fit": self.cross_fit,
             "drop_nonfinite": self.drop_nonfinite,
             "level": self.level,
+            "limit_level": self.limit_level,
             "seed": self.seed,
         }
 
@@ -128,8 +149,8 @@ class DifferentialQuestion:
             fix = "drop --cross-fit: all of the holdout is tested as it is"
             raise InputError("--cross-fit", "a learned summary", str(self.summary), fix)
         _check_regions(self.bins, self.regions)
-        if self.level is not None:
-            check_level(self.level, "0.68 is usual, or 0.9 for a learned ratio")
+        check_level(self.level)
+        check_limit(self.limit_level)
 
 
 def cuts_file(regions: Path | rg.Regions | None) -> Path | None:
@@ -146,10 +167,17 @@ def _said(regions: Path | rg.Regions | None) -> Any:
     return list(regions.labels) if isinstance(regions, rg.Regions) else regions
 
 
-def check_level(level: float, fix: str = "0.68 is usual") -> None:
+def check_level(level: float) -> None:
     """Refuses what is no confidence level."""
     if not 0 < level < 1:
-        raise InputError("--level", "between 0 and 1", str(level), fix)
+        raise InputError("--level", "between 0 and 1", str(level), "0.68 is usual")
+
+
+def check_limit(limit_level: float) -> None:
+    """Refuses what is no level of a limit."""
+    if not 0.5 < limit_level < 1:
+        expected = "between 0.5 and 1, limits are one-sided"
+        raise InputError("--limit-level", expected, str(limit_level), "0.95 is usual")
 
 
 def _check_n_train(n_train: int, most: str, whose: str) -> None:

@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special
 
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
+from amplify.estimators.bias import contradicted, expected_difference, squared_bias
+from amplify.estimators.variance import (
+    check_limit_level,
+    hidden_limit,
+    variance_median,
+    variance_quantiles,
+)
 from amplify.namespace import is_traced, namespace
-from amplify.types import AveragingEstimate, Holdout, Interval, Status
+from amplify.types import AveragingEstimate, Bounds, Holdout, Interval, Status
 
 # fewer expected training or generated events in a region, or fewer outside, say nothing
 MIN_EVENTS = 10.0
-
-# with fewer, a spread that is too small by chance looks like a small part of the error
-_MEMBERS_FOR_WELCH = 8
 
 
 def averaging_amplification(
@@ -29,20 +32,22 @@ def averaging_amplification(
     n_gen: Any = None,
     holdout: Holdout | None = None,
     level: float = 0.68,
+    limit_level: float = 0.95,
     pull_limit: float = 3.0,
 ) -> AveragingEstimate:
     """Amplification of region integrals, n_equiv = I (1 - I) / sigma_model^2 (arXiv:2509.08048;
     docs/method, Averaging amplification).
 
     sigma_model^2 is the spread between members less the noise I (1 - I) / n_gen of their finite
-    samples. Its interval comes from chi^2 with M - 1 degrees of freedom for the sum of both. The
-    answer is about one member: the typical training, not the network in hand and not the ensemble
-    mean. The spread is precision only; a bias common to all members shows in the holdout alone.
+    samples. Value and interval come from chi^2 with M - 1 degrees of freedom for the sum of both;
+    the value is the median: too large as often as too small. The answer is about one member: the
+    typical training, not the network in hand and not the ensemble mean. The spread is precision
+    only; a bias common to all members shows in the holdout alone.
 
     >>> members = np.array([[0.21, 0.50], [0.19, 0.52], [0.20, 0.48]])
     >>> estimate = averaging_amplification(members, n_train=1000)
     >>> estimate.n_equiv.value.round().tolist()
-    [1600.0, 625.0]
+    [1109.0, 433.0]
 
     Args:
         integral: fraction of each member's generated events in each region [member, region].
@@ -50,152 +55,98 @@ def averaging_amplification(
         n_gen: generated events per member, or numbers of equally noisy unweighted events [member,
             region]; None for integrals without noise (n_gen -> infinity, Sobol latents).
         holdout: fractions of independent true events in the regions.
-        level: confidence level of the intervals, central.
+        level: confidence level of the two-sided intervals, central.
+        limit_level: of limits, which are one-sided: the ends of `bounds`, and the n_equiv that a
+            region is worth more than where the noise hides the spread (`hidden_limit`).
         pull_limit: a region is marked biased where |pull| is as improbable as that many standard
             deviations of a Gaussian. The spread of few members is uncertain itself, so the pull is
-            compared with Student's t: 8 members and a large holdout need |pull| > 4.5. At 3, .2 to
-            .6 % of unbiased regions are marked with 8 members or more, below 1 % with 4 (simulated;
-            comparing with 3 itself marks 1.5 to 5 % and up to 13 %).
+            compared with Student's t: 8 members and a large holdout need |pull| > 4.5. At 3, at
+            most .6 % of unbiased regions are marked with 8 members or more, below .8 % with 4
+            (`experiments.audit`).
 
     Raises:
         NeedsMembersError: fewer than two members.
         EmptyRegionError: a region without any event, generated or held out.
         InputError: numbers outside their range, shapes that do not fit.
 
-    Returned arrays are [region]. A region is a LOWER_LIMIT where the noise allows sigma_model = 0
-    within the level, UNRESOLVED where the noise exceeds the spread (generate more events per
-    member) or fewer than 10 events decide, BIASED where the holdout contradicts the members.
+    Returned arrays are [region]. A region is a LOWER_LIMIT, without a value, where the noise allows
+    sigma_model = 0 within the level (generate more events per member), UNRESOLVED where fewer than
+    10 events decide, BIASED where the holdout contradicts the members. A region that is not marked
+    may be biased all the same: `n_equiv_least` says how little it may be worth.
     """
     xp = namespace(integral, n_gen, *(holdout or ()))
     integral, noise_n = checked(xp, integral, n_train, n_gen, level, holdout)
+    check_limit_level(limit_level)
     members = integral.shape[0]
     mean = integral.mean(axis=0)
     binomial = mean * (1 - mean)
     noise = (integral * (1 - integral) / noise_n).mean(axis=0)
     spread = integral.var(axis=0, ddof=1)
 
-    variance = _variance(spread, noise, members, level)
-    comparison = _compared(xp, mean, variance, spread, members, holdout, level)
     few = _few(xp, mean, n_train) | _few(xp, mean, noise_n.min(axis=0))
+    difference = expected_difference(xp, mean, spread, noise, members, holdout)
     biased = xp.zeros_like(few)
     if holdout is not None:
-        degrees = _degrees(xp, spread, comparison.expected, members)
-        improbable = _improbable(xp, comparison.pull, degrees, pull_limit)
-        biased = improbable & ~_few_compared(xp, mean, holdout)
+        biased = contradicted(xp, difference, members, pull_limit) & ~_few_compared(
+            xp, mean, holdout
+        )
 
-    from_spread = _equivalent(xp, binomial, variance)
-    with_bias = [xp.maximum(v, 0.0) + b for v, b in zip(variance, comparison.bias, strict=True)]
-    bias_aware = _equivalent(xp, comparison.binomial, Interval(*with_bias))
-    nothing = (np.nan, 0.0, np.inf)
-    n_equiv = _chosen(xp, few, Interval(*nothing), from_spread)
-    quoted = _chosen(xp, biased, bias_aware, n_equiv)
+    def quoted(level: float) -> _Quoted:
+        variance = _variance(spread, noise, members, level)
+        from_spread = _equivalent(xp, binomial, variance)
+        bias = squared_bias(xp, difference, level)
+        with_bias = [xp.maximum(v, 0.0) + b for v, b in zip(variance, bias, strict=True)]
+        bias_aware = _equivalent(xp, difference.binomial, Interval(*with_bias))
+        return _Quoted(variance, from_spread, bias_aware)
+
+    two_sided, one_sided = quoted(level), quoted(2 * limit_level - 1)
+    hidden = ~(two_sided.variance.low > 0)
+    hides = noise * hidden_limit(members - 1, level, limit_level)
+    more_than = _ratio(xp, binomial, hides, 0.0)
+    limit = Interval(xp.full_like(mean, np.nan), more_than, xp.full_like(mean, np.inf))
+    nothing = Interval(np.nan, 0.0, np.inf)
+
+    def chosen(estimate: _Quoted) -> Interval:
+        n_equiv = _chosen(xp, hidden, limit, estimate.from_spread)
+        return _chosen(xp, few, nothing, n_equiv)
+
+    n_equiv, limits = chosen(two_sided), chosen(one_sided)
+    status = _status(xp, hidden, few, biased)
+    typical = xp.maximum(two_sided.variance.value, 0.0)
+    largest_bias = squared_bias(xp, difference, 2 * limit_level - 1).high
+    least_worth = _ratio(xp, difference.binomial, typical + largest_bias, 0.0)
+    answered = _chosen(xp, biased, two_sided.bias_aware, n_equiv)
+    bounds = _chosen(xp, biased, one_sided.bias_aware, limits)
     return AveragingEstimate(
         integral=mean,
         sigma_stat=xp.sqrt(noise),
-        sigma_model=_root(xp, variance),
+        sigma_model=_root(xp, two_sided.variance, hidden),
         n_equiv=n_equiv,
         n_equiv_at_n_gen=_ratio(xp, binomial, spread),
-        pull=comparison.pull,
-        bias=xp.sqrt(comparison.bias.value),
-        n_equiv_bias_aware=bias_aware,
-        factor=Interval(*(n / n_train for n in quoted)),
-        status=_status(xp, variance, few, biased),
+        pull=difference.pull,
+        bias=xp.sqrt(squared_bias(xp, difference, level).value),
+        n_equiv_bias_aware=two_sided.bias_aware,
+        n_equiv_least=xp.where(xp.isfinite(difference.pull), least_worth, np.nan),
+        factor=Interval(*(n / n_train for n in answered)),
+        bounds=Bounds(bounds.low / n_train, bounds.high / n_train),
+        status=status,
     )
 
 
-def variance_quantiles(degrees: float, level: float) -> tuple[float, float]:
-    """Ends of the central interval of chi^2 at this level."""
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    low, high = 2 * special.gammaincinv(degrees / 2, tails)
-    return float(low), float(high)
+class _Quoted(NamedTuple):
+    """What one level gives: sigma_model^2, and n_equiv without and with the bias."""
+
+    variance: Interval
+    from_spread: Interval
+    bias_aware: Interval
 
 
 def _variance(spread: Any, noise: Any, members: int, level: float) -> Interval:
     """sigma_model^2 with its interval: s^2 (M - 1) / (sigma_model^2 + noise) follows chi^2."""
     low, high = variance_quantiles(members - 1, level)
     sum_of_squares = (members - 1) * spread
-    return Interval(spread - noise, sum_of_squares / high - noise, sum_of_squares / low - noise)
-
-
-class _Comparison(NamedTuple):
-    """Members against a holdout, all [region].
-
-    Attributes:
-        pull: (I_holdout - I) / sqrt(expected); nan without a holdout.
-        bias: squared bias that is left after the expected error, with its interval.
-        expected: variance of I_holdout - I where nothing is biased.
-        binomial: I (1 - I) of the truth, as far as it is known.
-    """
-
-    pull: Any
-    bias: Interval
-    expected: Any
-    binomial: Any
-
-
-def _compared(
-    xp: Any,
-    mean: Any,
-    variance: Interval,
-    spread: Any,
-    members: int,
-    holdout: Holdout | None,
-    level: float,
-) -> _Comparison:
-    """b^2 = max(0, (I_holdout - I)^2 - expected).
-
-    Expected is the variance of one training, which all members share where they are bootstraps of
-    one training set, that of the mean of the members around it, and that of the holdout. The ends
-    of b^2 are those of |I_holdout - I| moved by its error at the level.
-    """
-    binomial = mean * (1 - mean)
-    expected = xp.maximum(variance.value, 0.0) + spread / members
-    if holdout is None:
-        zero = xp.zeros_like(mean)
-        return _Comparison(
-            xp.full_like(mean, np.nan), Interval(zero, zero, zero), expected, binomial
-        )
-    truth = xp.asarray(holdout.integral)
-    true_binomial = truth * (1 - truth)
-    # one of both may have no events there
-    expected = expected + xp.maximum(binomial, true_binomial) / xp.asarray(holdout.n)
-    difference = truth - mean
-    reach = special.ndtri((1 + level) / 2) * xp.sqrt(expected)
-    bias = Interval(
-        xp.maximum(difference**2 - expected, 0.0),
-        xp.maximum(xp.abs(difference) - reach, 0.0) ** 2,
-        (xp.abs(difference) + reach) ** 2,
-    )
-    pull = difference / xp.sqrt(xp.where(expected > 0, expected, np.nan))
-    return _Comparison(pull, bias, expected, true_binomial)
-
-
-def _degrees(xp: Any, spread: Any, expected: Any, members: int) -> Any:
-    """Degrees of freedom of the pull's error (Welch and Satterthwaite): those of the members, more
-    where other parts of the error are known better.
-    """
-    if members < _MEMBERS_FOR_WELCH:
-        return (members - 1) * xp.ones_like(spread)
-    share = spread / xp.where(expected > 0, expected, 1.0)
-    return (members - 1) / xp.maximum(share, 1e-3) ** 2
-
-
-def _improbable(xp: Any, pull: Any, degrees: Any, limit: float) -> Any:
-    """Whether |pull| is less probable under Student's t than `limit` standard deviations are."""
-    # nan, without a pull, is not below
-    return _betainc(xp)(degrees / 2, 0.5, degrees / (degrees + pull**2)) < _two_sided(limit)
-
-
-def _two_sided(limit: float) -> float:
-    return float(2 * special.ndtr(-limit))
-
-
-def _betainc(xp: Any) -> Any:
-    if xp is np:
-        return special.betainc
-    from jax.scipy.special import betainc
-
-    return betainc
+    ends = (variance_median(members - 1), high, low)
+    return Interval(*(sum_of_squares / quantile - noise for quantile in ends))
 
 
 def _few(xp: Any, share: Any, n: Any) -> Any:
@@ -227,21 +178,19 @@ def _ratio(xp: Any, binomial: Any, variance: Any, otherwise: float | None = None
     return xp.where(positive, binomial / xp.where(positive, variance, 1.0), otherwise)
 
 
-def _root(xp: Any, variance: Interval) -> Interval:
-    """sigma_model; nan where the noise exceeds the spread."""
-    fallback = (np.nan, 0.0, 0.0)
-    ends = zip(variance, fallback, strict=True)
-    return Interval(*(xp.sqrt(xp.where(v > 0, v, other)) for v, other in ends))
+def _root(xp: Any, variance: Interval, hidden: Any) -> Interval:
+    """sigma_model; no value where the noise hides the spread."""
+    value, low, high = (xp.sqrt(xp.maximum(v, 0.0)) for v in variance)
+    return Interval(xp.where(hidden, np.nan, value), low, high)
 
 
 def _chosen(xp: Any, where: Any, yes: Interval, no: Interval) -> Interval:
     return Interval(*(xp.where(where, a, b) for a, b in zip(yes, no, strict=True)))
 
 
-def _status(xp: Any, variance: Interval, few: Any, biased: Any) -> Any:
+def _status(xp: Any, hidden: Any, few: Any, biased: Any) -> Any:
     """What the holdout contradicts is biased, however few events were generated there."""
-    status = xp.where(variance.low > 0, Status.RESOLVED, Status.LOWER_LIMIT)
-    status = xp.where(variance.value > 0, status, Status.UNRESOLVED)
+    status = xp.where(hidden, Status.LOWER_LIMIT, Status.RESOLVED)
     status = xp.where(few, Status.UNRESOLVED, status)
     return xp.where(biased, Status.BIASED, status).astype(np.int32)
 

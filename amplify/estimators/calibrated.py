@@ -92,6 +92,20 @@ def calibrated_bound(distance: Any, n_effective: Any, level: float) -> Any:
     return _scale_at(xp, _observed(distance, root), level) / root
 
 
+def calibrated_limit(n_effective: Any, level: float, limit_level: float) -> Any:
+    """The D_inf whose observation would be so small that the interval reaches zero with the
+    probability 1 - limit_level: what is quoted where it does.
+
+    >>> round(float(calibrated_limit(1000, 0.68, 0.95)), 3)
+    0.062
+    """
+    xp = namespace(n_effective)
+    largest = calibrated_quantile(0.0, (1 + level) / 2)
+    smooth = _scale_at(np, np.asarray(largest), 1 - limit_level)
+    single = largest + ndtri(limit_level) / 2  # a difference at one value has no upward fluctuation
+    return max(float(smooth), float(single)) / xp.sqrt(n_effective)
+
+
 def _observed(distance: Any, root: Any) -> Any:
     """With the correction of finite samples, good to 1e-3 from n = 20 on."""
     return root * distance + 1 / (6 * root)

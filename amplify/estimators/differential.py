@@ -8,58 +8,22 @@ precision; JAX's give JAX's, also under jit and vmap.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
 from amplify.errors import InputError
-from amplify.estimators.calibrated import calibrated_bound, calibrated_distance
-from amplify.estimators.kolmogorov import K1, Counts, count_between, distance_between
-from amplify.estimators.unified import unified_interval
+from amplify.estimators.distances import METHODS, Tally, learned_bound, tally, two_sided
+from amplify.estimators.kolmogorov import K1, Counts
+from amplify.estimators.variance import check_limit_level
 from amplify.namespace import is_traced, namespace
 from amplify.types import DifferentialEstimate, Interval, Status
 
 MIN_EVENTS = 100  # fewer effective holdout or generated events in a region say nothing
-_FEW = 10  # holdout events on one side of the threshold
 _NOTHING = (np.nan, 0.0, 1.0)  # what too few events say of D
-_WRONG_SIGN = 5  # standard deviations that D0 may be below zero
 Method = Literal["threshold", "ks"]
-
-
-class Tally(NamedTuple):
-    """What is kept of a sample in one region. Additive: `plus`, or a sum over devices.
-
-    Attributes:
-        counts: against the sorted values of the holdout.
-        low: events (weights) with t at or below the threshold.
-        low_square: their squared weights.
-    """
-
-    counts: Counts
-    low: Any
-    low_square: Any
-
-    def plus(self, other: "Tally") -> "Tally":
-        """The tally of both samples together."""
-        return Tally(
-            self.counts.plus(other.counts),
-            self.low + other.low,
-            self.low_square + other.low_square,
-        )
-
-
-def tally(grid: Any, t: Any, weight: Any = None, *, threshold: Any = 0.0) -> Tally:
-    """Tally of the events t [n]; the grid [k] are the sorted values of the holdout. A sample may
-    come in chunks.
-    """
-    counts = count_between(grid, t, weight)
-    below = t <= threshold
-    if weight is None:
-        low = below.sum()
-        return Tally(counts, low, low)
-    return Tally(counts, (weight * below).sum(), (weight**2 * below).sum())
 
 
 def differential_amplification(
@@ -74,7 +38,8 @@ def differential_amplification(
     threshold: Any = 0.0,
     method: Method = "threshold",
     learned: bool = False,
-    level: float | None = None,
+    level: float = 0.68,
+    limit_level: float = 0.95,
 ) -> DifferentialEstimate:
     """Amplification of a trained generator from one number per event, n_equiv = (K1 / D)^2
     (arXiv:2509.08048; docs/method, Differential amplification).
@@ -82,8 +47,10 @@ def differential_amplification(
     method "threshold" takes t for a log-likelihood ratio log p_gen / p_true: D0 = P_holdout(t <= 0)
     - P_gen(t <= 0) is unbiased and, for the exact ratio, the full distance. Its interval is that of
     Feldman and Cousins for a Gaussian mean that cannot be negative: exact coverage, and one rule
-    that gives either both ends or a limit (arXiv:physics/9711021). method "ks" takes any summary
-    and inverts the calibrated distribution of the two-sided KS distance.
+    for where both ends are given (arXiv:physics/9711021). method "ks" takes any summary and inverts
+    the calibrated distribution of the two-sided KS distance. Where the interval reaches D = 0 the
+    answer is a limit, "worth more than": the n_equiv below which this would happen less often than
+    1 - limit_level, so that it does not gain from the fluctuation that made it appear.
 
     >>> rng = np.random.default_rng(0)
     >>> generated, holdout = rng.normal(0.3, 1, 100_000), rng.normal(0, 1, 4000)
@@ -108,12 +75,14 @@ def differential_amplification(
         method: "threshold" or "ks".
         learned: t was learned, so it misses a part of the difference. Then only "n_equiv < X" is
             claimed, one-sided, where the distance is significant.
-        level: of the intervals; .68, or .90 one-sided for a learned summary.
+        level: of the two-sided intervals.
+        limit_level: of limits, one-sided: where the interval reaches D = 0, and of all that a
+            learned summary claims.
 
     Returns:
-        Arrays [region]. LOWER_LIMIT: the difference is not significant, n_equiv has no upper end.
-        UPPER_LIMIT: a learned summary sees a significant difference. UNRESOLVED: it does not, or
-        there are fewer than 100 effective events.
+        Arrays [region]. LOWER_LIMIT: the difference is not significant, n_equiv has no upper end
+        and no value. UPPER_LIMIT: a learned summary sees a significant difference; no value and no
+        lower end. UNRESOLVED: it does not, or there are fewer than 100 effective events.
 
     Raises:
         InputError: values that are not finite, shapes that do not fit.
@@ -136,9 +105,8 @@ def differential_amplification(
         drawn, weight_drawn = _cut(xp, t_gen, weight_gen, in_gen)
         generated.append(tally(grid, drawn, weight_drawn, threshold=value))
         holdout.append(tally(grid, tested, weight_tested, threshold=value))
-    return estimate(
-        generated, holdout, n_train=n_train, method=method, learned=learned, level=level
-    )
+    levels = {"level": level, "limit_level": limit_level}
+    return estimate(generated, holdout, n_train=n_train, method=method, learned=learned, **levels)
 
 
 def estimate(
@@ -148,15 +116,17 @@ def estimate(
     n_train: Any,
     method: Method = "threshold",
     learned: bool = False,
-    level: float | None = None,
+    level: float = 0.68,
+    limit_level: float = 0.95,
 ) -> DifferentialEstimate:
     """The same from the tallies of both samples, one per region, which may have come in chunks or
     from many devices.
     """
-    level = (0.9 if learned else 0.68) if level is None else level
     if not 0 < level < 1:
         raise InputError("level", "between 0 and 1", str(level), "0.68 is usual")
-    if method not in _METHODS:
+    check_limit_level(limit_level)
+    ends_of = learned_bound if learned else two_sided
+    if method not in METHODS:
         raise InputError("method", "threshold or ks", str(method), "choose one of them")
     xp = namespace(*(part.counts.below for part in (*generated, *holdout)))
     distances, numbers = [], []
@@ -164,7 +134,8 @@ def estimate(
         n_gen, n_holdout = (_effective(xp, part.counts) for part in (drawn, tested))
         enough = xp.minimum(n_gen, n_holdout) >= MIN_EVENTS
         if is_traced(enough) or enough:
-            ends = _METHODS[method](xp, drawn, tested, level, learned)
+            measured = METHODS[method](drawn, tested)
+            ends = ends_of(xp, measured, level, limit_level)
         else:
             ends = _NOTHING
         distances.append([xp.where(enough, a, b) for a, b in zip(ends, _NOTHING, strict=True)])
@@ -181,29 +152,15 @@ def limit_estimate(
     n_train: float,
     n_gen: float,
     n_holdout: float,
-    level: float = 0.9,
+    limit_level: float = 0.95,
 ) -> DifferentialEstimate:
     """The one-sided estimate of one region from a distance and its error, however they were
     found.
     """
-    low = max(float(distance - ndtri(level) * error), 0.0)
+    low = max(float(distance - ndtri(limit_level) * error), 0.0)
     ends = Interval(*(np.array([end], float) for end in (distance, low, 1.0)))
     sizes = np.array([n_gen], float), np.array([n_holdout], float)
     return _assembled(np, ends, *sizes, n_train, learned=True)
-
-
-def threshold_distance(generated: Tally, holdout: Tally) -> tuple[Any, Any]:
-    """D0 = P_holdout(t <= threshold) - P_gen(t <= threshold) and its standard deviation, sqrt of
-    the variances of two (weighted) fractions.
-    """
-    xp = namespace(generated.low, holdout.low)
-    (c, variance_c), (u, variance_u) = (_fraction(xp, part) for part in (holdout, generated))
-    n = holdout.counts.n_effective
-    # a fraction of so few events does not know its error; the other sample does, or nobody
-    borrowed = xp.where(n * xp.minimum(u, 1 - u) >= _FEW, u * (1 - u) / n, 0.25 / n)
-    few = n * xp.minimum(c, 1 - c) < _FEW
-    variance_c = xp.where(few, xp.maximum(variance_c, borrowed), variance_c)
-    return c - u, xp.sqrt(variance_c + variance_u)
 
 
 def region_threshold(fraction_gen: float, fraction_holdout: float) -> float:
@@ -246,8 +203,9 @@ def _assembled(
     )
     n_equiv = n_equiv._replace(low=xp.where(enough, n_equiv.low, 0.0))
     finite = xp.isfinite(n_equiv.high)
-    if learned:  # where nothing is claimed, no number is quoted
-        n_equiv = n_equiv._replace(value=xp.where(finite, n_equiv.value, np.nan))
+    # a limit has no number beside it
+    quoted = xp.zeros_like(finite) if learned else finite
+    n_equiv = n_equiv._replace(value=xp.where(quoted, n_equiv.value, np.nan))
     limited = Status.UPPER_LIMIT if learned else Status.RESOLVED
     unlimited = Status.UNRESOLVED if learned else Status.LOWER_LIMIT
     status = xp.where(enough, xp.where(finite, limited, unlimited), Status.UNRESOLVED)
@@ -276,40 +234,6 @@ def _equivalent(xp: Any, distance: Any, otherwise: float) -> Any:
     """(K1 / D)^2 of a positive distance."""
     positive = distance > 0
     return xp.where(positive, (K1 / xp.where(positive, distance, 1.0)) ** 2, otherwise)
-
-
-def _from_threshold(xp: Any, generated: Tally, holdout: Tally, level: float, learned: bool) -> Any:
-    """D and its ends, from the fractions on one side of the threshold."""
-    value, error = threshold_distance(generated, holdout)
-    if not is_traced(value) and value < -_WRONG_SIGN * error:
-        below = f"{-value / error:.0f} standard deviations below zero"
-        expected = "truth to be the denser one where t <= threshold"
-        fix = "a ratio is log p_generated / p_true, and events of a file must come in no order"
-        raise InputError("summary", expected, f"D0 = {value:.3g}, {below}", fix)
-    if learned:
-        return value, xp.maximum(value - ndtri(level) * error, 0.0), 1.0
-    return value, *unified_interval(value, error, level)
-
-
-def _from_ks(xp: Any, generated: Tally, holdout: Tally, level: float, learned: bool) -> Any:
-    """D and its ends, from the largest difference of the distribution functions."""
-    n = 1 / (1 / holdout.counts.n_effective + 1 / generated.counts.n_effective)
-    observed = distance_between(generated.counts, holdout.counts)
-    value, low, high = calibrated_distance(observed, n, level)
-    return (value, calibrated_bound(observed, n, level), 1.0) if learned else (value, low, high)
-
-
-_METHODS = {"threshold": _from_threshold, "ks": _from_ks}
-
-
-def _fraction(xp: Any, part: Tally) -> tuple[Any, Any]:
-    """Weighted fraction at or below the threshold and its variance, sum w^2 (1_low - c)^2 / (sum
-    w)^2; c (1 - c) / n without weights.
-    """
-    total = part.counts.total
-    c = part.low / total
-    square = part.low_square * (1 - 2 * c) + c**2 * part.counts.square
-    return c, xp.maximum(square / total / total, 0.0)
 
 
 def _effective(xp: Any, counts: Counts) -> Any:

@@ -14,12 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from amplify.errors import InputError
-from amplify.estimators.differential import (
-    differential_amplification,
-    limit_estimate,
-    tally,
-    threshold_distance,
-)
+from amplify.estimators.differential import differential_amplification, limit_estimate
+from amplify.estimators.distances import tally, threshold_distance
 from amplify.types import DifferentialEstimate, Events
 
 Learn = Callable[..., Callable[[np.ndarray], np.ndarray]]
@@ -95,7 +91,7 @@ def learned_amplification(
     n_train: float,
     fraction: float = 1 / 3,
     seed: int = 0,
-    level: float = 0.9,
+    limit_level: float = 0.95,
 ) -> tuple[DifferentialEstimate, Split]:
     """The claim n_equiv < X of a learned summary, from one split of the holdout, valid as it is
     (docs/method, Differential amplification).
@@ -118,7 +114,7 @@ def learned_amplification(
         n_train: training events of the generator.
         fraction: of the holdout that teaches; the rest is tested.
         seed: of the split.
-        level: of the one-sided limit.
+        limit_level: of the claim, one-sided.
 
     Returns:
         The estimate of one region, arrays of length one, and the split with the summary that was
@@ -135,7 +131,7 @@ def learned_amplification(
         weight_gen=parts.generated.weight,
         weight_holdout=parts.holdout.weight,
         learned=True,
-        level=level,
+        limit_level=limit_level,
     )
     return estimate, parts
 
@@ -154,14 +150,14 @@ class CrossFit(NamedTuple):
     null: Float[np.ndarray, " experiment"]
 
     def estimate(
-        self, *, n_train: float, n_gen: float, n_holdout: float, level: float = 0.9
+        self, *, n_train: float, n_gen: float, n_holdout: float, limit_level: float = 0.95
     ) -> DifferentialEstimate:
         """The claim n_equiv < X of one region, from the spread of the null; without null
         experiments the naive error times sqrt 2.
         """
         error = self.null.std() if len(self.null) else np.sqrt(2) * self.naive_error
         sizes = {"n_train": n_train, "n_gen": n_gen, "n_holdout": n_holdout}
-        return limit_estimate(self.distance, error, **sizes, level=level)
+        return limit_estimate(self.distance, error, **sizes, limit_level=limit_level)
 
 
 def cross_fit(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from amplify.estimators.averaging import MIN_EVENTS, checked, variance_quantiles
+from amplify.estimators.averaging import MIN_EVENTS, checked
+from amplify.estimators.variance import hidden_limit, variance_median, variance_quantiles
 from amplify.types import Interval, Status
 
 _MEMBERS_FOR_COVARIANCE = 5  # fewer cannot tell whether regions move together
@@ -15,7 +16,12 @@ _SHRINK = 1.5  # how far the covariance of M members is believed: chosen for cov
 
 
 def pooled_amplification(
-    integral: Any, *, n_train: int, n_gen: Any = None, level: float = 0.68
+    integral: Any,
+    *,
+    n_train: int,
+    n_gen: Any = None,
+    level: float = 0.68,
+    limit_level: float = 0.95,
 ) -> tuple[Interval, Status]:
     """G = sum I (1 - I) / sum sigma_model^2 / n_train over the regions of a partition.
 
@@ -28,14 +34,15 @@ def pooled_amplification(
     >>> members = np.array([[0.21, 0.79], [0.19, 0.81], [0.20, 0.80]])
     >>> factor, status = pooled_amplification(members, n_train=1000)
     >>> round(float(factor.value), 2), status.name
-    (1.6, 'RESOLVED')
+    (1.11, 'RESOLVED')
 
     Args:
         integral: fraction of each member's generated events in each region [member, region]; rows
             sum to one.
         n_train: training events of each member.
         n_gen: as for `averaging_amplification`.
-        level: confidence level of the interval.
+        level: confidence level of the interval; the value is its median.
+        limit_level: of the limit, without a value, that is given where noise hides the spread.
     """
     share, noise_n = checked(np, np.asarray(integral, float), n_train, n_gen, level)
     members, count = share.shape
@@ -47,18 +54,17 @@ def pooled_amplification(
 
     degrees = _degrees(deviation, total, members, count)
     low_quantile, high_quantile = variance_quantiles(degrees, level)
-    smallest = degrees * total / high_quantile - noise
-    largest = degrees * total / low_quantile - noise
-    n_equiv = (
-        binomial / (total - noise) if total > noise else np.nan,
-        binomial / largest if largest > 0 else 0.0,
-        binomial / smallest if smallest > 0 else np.inf,
-    )
+    quantiles = variance_median(degrees), low_quantile, high_quantile
+    median, largest, smallest = (degrees * total / q - noise for q in quantiles)
+    resolved = smallest > 0
+    if resolved:
+        n_equiv = binomial / median, binomial / largest, binomial / smallest
+    else:
+        hides = noise * hidden_limit(degrees, level, limit_level)
+        n_equiv = np.nan, binomial / hides if hides > 0 else 0.0, np.inf
     rarest = min(float(mean.min()), float(1 - mean.max()))
     few = rarest * min(n_train, float(noise_n.min())) < MIN_EVENTS
-    status = Status.LOWER_LIMIT if total > noise else Status.UNRESOLVED
-    if smallest > 0:
-        status = Status.RESOLVED
+    status = Status.RESOLVED if resolved else Status.LOWER_LIMIT
     factor = Interval(*(np.asarray(n / n_train) for n in n_equiv))
     return factor, Status.UNRESOLVED if few else status
 

@@ -5,7 +5,8 @@ Generated events stand in for truth, reweighted by 1 + epsilon h(x). The result 
 correction: the distortion at hand may be none of them.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +14,10 @@ from jaxtyping import Float
 from amplify.errors import InputError
 from amplify.estimators.learned import GEN_PER_TRUE, Learn, LearnOfTrue, on_generated
 from amplify.types import Events
+
+_FEW = 30  # columns; of more, events are looked at in blocks
+_BLOCK = 1 << 20  # numbers of a block
+_SCALING = 1 << 25  # numbers that tell how wide many columns are
 
 # which part of the events a distortion lives on; None tilts all of them
 _SHAPES = {"smooth": None, "medium": 0.20, "narrow": 0.03}
@@ -92,7 +97,7 @@ def sensitivities(
     n_gen = min(max(GEN_PER_TRUE * n_teach, 20_000), third)
     thirds = _Thirds(slice(n_gen), slice(third, 2 * third), slice(2 * third, None))
     learn_true = on_generated(learn, generated.take(thirds.teach))
-    standardised = _standardised(generated.x)
+    standardised = _Standardised(generated.x)
 
     table = []
     for shape, content in _SHAPES.items():
@@ -155,13 +160,33 @@ def _summarised(shape: str, pairs: list[tuple[np.floating, np.floating]]) -> Sen
     return Sensitivity(shape, *means, float(error))
 
 
-def _standardised(x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
-    width = x.std(axis=0)
-    return (x - x.mean(axis=0)) / np.where(width > 0, width, 1.0)
+class _Standardised:
+    """Events x [n, dim] in standard deviations of each column; never all of them at a time where
+    columns are many.
+    """
+
+    def __init__(self, x: Float[np.ndarray, "n dim"]) -> None:
+        many = x.shape[1] > _FEW
+        some = x[: _SCALING // x.shape[1]] if many else x
+        width = some.std(axis=0)
+        self.x, self._centre = x, some.mean(axis=0)
+        self._width = np.where(width > 0, width, 1.0).astype(width.dtype)
+        self._rows = max(_BLOCK // x.shape[1], 1) if many else max(len(x), 1)
+
+    def each(self, function: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, " n"]:
+        """A function of some standardised events [rows, dim] -> [rows], for all of them."""
+        blocks = []
+        for start in range(0, len(self.x), self._rows):
+            blocks.append(function(self.row(slice(start, start + self._rows))))
+        return np.concatenate(blocks)
+
+    def row(self, rows: Any) -> np.ndarray:
+        """These events, standardised."""
+        return (self.x[rows] - self._centre) / self._width
 
 
 def _distorted(
-    z: Float[np.ndarray, "n dim"],
+    events: _Standardised,
     content: float | None,
     distance: float,
     rng: np.random.Generator,
@@ -169,12 +194,14 @@ def _distorted(
     """Weights of mean one of a truth that is `distance` away; weights cannot be negative, so a
     large distance is clipped.
     """
+    n, dim = events.x.shape
     if content is None:
-        direction = rng.normal(size=z.shape[1])
-        h = np.tanh(z @ direction / np.linalg.norm(direction))
+        direction = rng.normal(size=dim)
+        h = events.each(lambda z: np.tanh(z @ direction / np.linalg.norm(direction)))
     else:
-        apart = ((z - z[rng.integers(len(z))]) ** 2).sum(axis=1)
+        around = events.row(rng.integers(n))
+        apart = events.each(lambda z: ((z - around) ** 2).sum(axis=1))
         h = (apart <= np.quantile(apart, content)).astype(float)
-    h -= h.mean()
+    h = h - h.mean()
     epsilon = distance / (0.5 * np.abs(h).mean())
     return np.maximum(1 + epsilon * h, 0.0)

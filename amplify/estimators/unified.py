@@ -41,6 +41,17 @@ def unified_interval(value: Any, error: Any, level: float) -> tuple[Any, Any]:
     return xp.where(measured <= highest[0], 0.0, low) * error, high * error
 
 
+def unified_limit(level: float, limit_level: float) -> float:
+    """The mean, in standard deviations, whose measurement would be so low that the interval reaches
+    zero with the probability 1 - limit_level: what is quoted where it does.
+
+    >>> round(unified_limit(0.68, 0.95), 2)
+    2.11
+    """
+    _, _, highest = _belt(level)
+    return float(highest[0] + ndtri(limit_level))
+
+
 @lru_cache(maxsize=32)
 def _belt(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means, and the ends of the measurements that each accepts, ordered by likelihood ratio.

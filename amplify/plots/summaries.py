@@ -90,7 +90,9 @@ def _functions(
     bottom.plot([place, place], [0, gap], **looks)
     top.set_ylabel("fraction of events below")
     bottom.set(xlabel=f"summary t: {plain(summary)}", ylabel="truth - generated")
-    bottom.set_xlim(*np.quantile(t, [0.005, 0.995]))
+    left, right = np.quantile(t, [0.005, 0.995])
+    if left < right:  # a summary may have one value
+        bottom.set_xlim(left, right)
     if legend:
         legend_above(top, 3)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amplify.results.columns import DASH, Column, columns, numbered
+from amplify.results.columns import DASH, Column, columns, levels, numbered
 
 Record = dict[str, Any]
 
@@ -23,6 +23,7 @@ _NUMBERS = (
     "distance",
     "n_equiv",
     "level",
+    "limit_level",
     "amplification",
     "pull",
 )
@@ -95,7 +96,7 @@ def _table(method: str, records: Sequence[Record], chosen: Sequence[Column]) -> 
 
 
 def _caption(method: str, records: Sequence[Record]) -> str:
-    levels = " and ".join(dict.fromkeys(rf"{100 * r['level']:.0f}\,\%" for r in records))
+    said = levels(records).replace(" %", r"\,\%")
     most = max(r["n_train"] for r in records)
     n_train = f"{most:,.0f}".replace(",", r"\,")
     factor = r"$G = n_\mathrm{equiv} / n_\mathrm{train}$"
@@ -104,7 +105,7 @@ def _caption(method: str, records: Sequence[Record]) -> str:
     if method == "averaging":
         meaning = r"$I$ is the fraction of events in a region"
     return (
-        rf"{method.capitalize()} amplification, {factor}, {train}, {levels} intervals. {meaning}."
+        rf"{method.capitalize()} amplification, {factor}, {train}. {said.capitalize()}. {meaning}."
     )
 
 
@@ -114,6 +115,8 @@ def _cell(column: Column, record: Record) -> str:
         return escape_latex(text)
     if text == DASH:
         return "--"
+    if column.kind == "interval" and text[0] in "<>":
+        return f"${text[0]} {_number(text[2:])}$"
     if column.kind == "interval":
         low, high = text.split(" to ")
         return f"$[{_number(low)}, {_number(high)}{')' if high == '∞' else ']'}$"

@@ -31,6 +31,7 @@ Figures = dict[str, list[Figure]]
 # rows that stand in one column; rows of a column at most, so that a figure fits on a sheet
 _ONE_COLUMN, _COLUMN = 24, 40
 _PANELS = 6  # columns in a figure of panels, for the same reason
+MOST_PANELS = 24  # columns that are drawn
 # inches around axes: for numbers and words, for a legend of one row, and for a second row
 _LEFT, _RIGHT, _LOW, _HEAD, _LINE = 0.85, 0.1, 0.55, 0.32, 0.22
 _X_WORDS, _Y_WORDS = 0.28, 0.42  # inches from the axes to the words below and at the left
@@ -159,9 +160,9 @@ def _region_figure(results: dict[str, Any], columns: Sequence[Sequence[Record]])
 
 def _panels(results: dict[str, Any]) -> list[Figure]:
     """Six columns in a figure."""
-    figures, stored = [], results["panels"]
-    for first in range(0, len(stored), _PANELS):
-        columns = range(first, min(first + _PANELS, len(stored)))
+    figures, stored, chosen = [], results["panels"], shown_panels(results["panels"])
+    for first in range(0, len(chosen), _PANELS):
+        columns = chosen[first : first + _PANELS]
         drawn = [stored[column] for column in columns]
         figure = Figure(figsize=(WIDTH, panels_height(len(drawn))))
         pairs = panels(results, panel_axes(figure, drawn), columns=columns, legend=False)
@@ -170,6 +171,27 @@ def _panels(results: dict[str, Any]) -> list[Figure]:
             _settle(*(panel for panel in pair if panel is not None))
         figures.append(figure)
     return figures
+
+
+def shown_panels(stored: Sequence[Record]) -> list[int]:
+    """Places of the columns that are drawn: those in which generated and true events differ most,
+    in units of their errors, where there are too many.
+    """
+    apart = [_apart(panel) for panel in stored]
+    first = sorted(range(len(stored)), key=lambda place: -apart[place])[:MOST_PANELS]
+    return sorted(first)
+
+
+def _apart(panel: Record) -> float:
+    """Mean squared difference in units of the errors; none without a holdout."""
+    names = "generated", "generated_error", "holdout", "holdout_error"
+    if any(panel.get(name) is None for name in names):
+        return 0.0
+    generated, error, holdout, true_error = (np.array(panel[name], float) for name in names)
+    variance = error**2 + true_error**2
+    known = variance > 0
+    squares = (generated - holdout)[known] ** 2 / variance[known]
+    return float(squares.mean()) if len(squares) else 0.0
 
 
 def _functions(results: dict[str, Any]) -> list[Figure]:

@@ -5,7 +5,7 @@ references.
 from collections.abc import Sequence
 from typing import Any
 
-from amplify.results.columns import numbered
+from amplify.results.columns import limit_level, numbered, percent
 from amplify.results.verdicts import typical, with_value
 from amplify.text import number
 
@@ -96,7 +96,9 @@ def _averaging(records: Sequence[Record]) -> list[str]:
         "sigma_model^2, the squared error that training left; n_equiv = I (1 - I) / sigma_model^2 "
         "is the number of true events that fix I as well, and the amplification factor is "
         "G = n_equiv / n_train.",
-        f"Intervals are at {_level(e)}, from the chi^2 distribution of the variance{freedom}.",
+        f"Intervals are at {percent(e['level'])}, two-sided, from the chi^2 distribution of the "
+        f"variance{freedom}, values are medians, and limits are one-sided at "
+        f"{percent(limit_level(e))}.",
         _holdout(records),
         *_values(records),
     ]
@@ -149,24 +151,20 @@ def _differential(records: Sequence[Record]) -> list[str]:
 
 def _summary(summary: str, record: Record) -> str:
     """How a summary was made, and what its intervals are."""
-    level = _level(record)
+    level, limit = percent(record["level"]), percent(limit_level(record))
     if _is_learned(summary):
         ratio = ", a least-squares density ratio (J. Mach. Learn. Res. 10 (2009) 1391),"
         return (
             f"The {summary}{ratio if _is_least_squares(summary) else ''} was learned from holdout "
             "events that were not tested on and evaluated where generated and true events are "
             "equally dense; it misses a part of the difference, so only upper limits on n_equiv "
-            f"are quoted, at {level}."
+            f"are quoted, one-sided at {limit}."
         )
     if _is_exact(summary):
         unified = "unified (Phys. Rev. D 57 (1998) 3873, arXiv:physics/9711021)"
         at_zero = f"The {summary} was evaluated at its threshold zero"
-        return f"{at_zero}; its intervals are {unified}, at {level}."
+        return f"{at_zero}; its intervals are {unified}, at {level}, its limits at {limit}."
     return (
         f"For the {summary} D is the largest distance, and its intervals invert the distribution "
-        f"of the Kolmogorov-Smirnov distance, at {level}."
+        f"of the Kolmogorov-Smirnov distance, at {level}; limits are one-sided, at {limit}."
     )
-
-
-def _level(record: Record) -> str:
-    return f"{100 * record['level']:.0f} %"

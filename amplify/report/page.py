@@ -8,7 +8,6 @@ import base64
 import hashlib
 import io
 import warnings
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ from matplotlib.figure import Figure
 from amplify.plots.curves import MOST
 from amplify.plots.looks import page_style
 from amplify.report.export import table_csv, table_latex
-from amplify.report.figures import page_figures
+from amplify.report.figures import MOST_PANELS, page_figures, shown_panels
 from amplify.report.methods import methods_paragraph, references
-from amplify.results.columns import columns, numbered
+from amplify.results.columns import columns, levels, numbered
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
-from amplify.text import number
+from amplify.text import columns_used, number
 
 _SHOWN = {
     "averaging": "G by region, averaging",
@@ -60,11 +59,13 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
     return {
         "records": records,
         "columns": {method: columns(method, results.get("truth")) for method in records},
-        "levels": {method: _levels(of_method) for method, of_method in records.items()},
+        "levels": {method: levels(of_method) for method, of_method in records.items()},
         "verdict": summary_verdict(results["estimates"]),
-        "enough": how_many(results["estimates"]),
+        "enough": how_many(results["estimates"], results.get("pooled")),
         "more_columns": len(results.get("resolution") or []) - MOST,
+        "more_panels": _more_panels(results),
         "has_holdout": any(panel.get("holdout") is not None for panel in panels),
+        "columns_used": _columns_used(results["settings"]),
         "methods": methods_paragraph(results),
         "references": references(results),
         "downloads": {
@@ -77,8 +78,18 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _levels(records: Iterable[dict[str, Any]]) -> str:
-    return " and ".join(dict.fromkeys(f"{100 * r['level']:.0f} %" for r in records))
+def _more_panels(results: dict[str, Any]) -> int:
+    """Columns that have no panel because there are too many; constant ones never have one."""
+    stored = results.get("panels") or []
+    shown, columns = len(shown_panels(stored)), (results.get("settings") or {}).get("columns") or []
+    return max(len(columns), len(stored)) - shown if shown >= MOST_PANELS else 0
+
+
+def _columns_used(settings: dict[str, Any]) -> str:
+    """Which columns were looked at and which were not; nothing where there were none."""
+    names = settings.get("columns")
+    said = columns_used(names, settings.get("columns_ignored") or {}) if names else ""
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def _resource(name: str) -> str:

@@ -1,7 +1,7 @@
 """The columns of the table of a method, for the page and for LaTeX."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ Record = dict[str, Any]
 Value = str | float | Sequence[float | None] | None
 Kind = Literal["text", "number", "interval", "pull", "status"]
 DASH = "\N{EN DASH}"
+LIMITS = ("lower_limit", "upper_limit")
 _ORDER = ("resolved", "lower_limit", "upper_limit", "biased", "unresolved")
 
 
@@ -40,6 +41,10 @@ class Column(NamedTuple):
             low, high = value
             if low is None and high is None:
                 return DASH
+            if record["status"] == "lower_limit" and low is not None:
+                return f"> {number(low)}"
+            if record["status"] == "upper_limit" and high is not None:
+                return f"< {number(high)}"
             return f"{number(low or 0.0)} to {'∞' if high is None else number(high)}"
         return f"{value:.1f}" if self.kind == "pull" else number(value)
 
@@ -69,6 +74,40 @@ def columns(method: str, truth: Mapping[str, Any] | None) -> list[Column]:
     return [_REGION, *_OF_SUMMARIES, *_WORTH, *actual, needed, _STATUS]
 
 
+def levels(records: Sequence[Record]) -> str:
+    """What the numbers of a table are, in words.
+
+    >>> levels([{"status": "resolved", "level": 0.68}])
+    '68 % intervals, two-sided'
+    """
+    limits = [r for r in records if r["status"] in LIMITS]
+    intervals = [r for r in records if r["status"] not in LIMITS]
+    said = []
+    if intervals:
+        said.append(f"{_percent(r['level'] for r in intervals)} intervals, two-sided")
+    if limits:
+        said.append(f"{_percent(map(limit_level, limits))} limits, one-sided")
+    return "; ".join(said)
+
+
+def limit_level(record: Record) -> float:
+    """The level of a limit; older versions had one level for everything."""
+    return record.get("limit_level") or record["level"]
+
+
+def percent(level: float) -> str:
+    """With the digits that matter.
+
+    >>> percent(0.68), percent(0.999)
+    ('68 %', '99.9 %')
+    """
+    return f"{100 * level:.6g} %"
+
+
+def _percent(several: Iterable[float]) -> str:
+    return " and ".join(dict.fromkeys(map(percent, several)))
+
+
 def numbered(results: Mapping[str, Any]) -> dict[str, list[Record]]:
     """The records by method, each with its place in results["estimates"] as `row`."""
     estimates = [e | {"row": row} for row, e in enumerate(results["estimates"])]
@@ -85,10 +124,10 @@ def _stored(title: str, tex: str, key: str, kind: Kind = "number") -> Column:
 
 
 def _estimate(title: str, tex: str, key: str) -> Column:
-    """A value, where the data claim one and not only a limit from above."""
+    """A value, where the data claim one and not only a limit."""
     stored = _stored(title, tex, key)
     return stored._replace(
-        of=lambda record: None if record["status"] == "upper_limit" else record.get(key)
+        of=lambda record: None if record["status"] in LIMITS else record.get(key)
     )
 
 

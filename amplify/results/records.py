@@ -12,9 +12,10 @@ import numpy as np
 
 from amplify.errors import InputError
 from amplify.estimators.differential import holdout_for
+from amplify.estimators.kolmogorov import K1
 from amplify.results.verdicts import verdict
 from amplify.storage import whole
-from amplify.types import AveragingEstimate, DifferentialEstimate, Interval, Status
+from amplify.types import AveragingEstimate, Bounds, DifferentialEstimate, Interval, Status
 from amplify.version import release
 
 SCHEMA = "amplify/1"
@@ -44,6 +45,7 @@ def averaging_records(
     n_gen: int | None,
     n_holdout: int | None,
     level: float,
+    limit_level: float,
 ) -> list[dict[str, Any]]:
     """One record per region. n_equiv is the quoted one: aware of the bias where the status is
     biased, from the spread of the members elsewhere.
@@ -72,9 +74,12 @@ def averaging_records(
             "n_equiv_at_n_gen": float(e.n_equiv_at_n_gen[r]),
             "pull": float(e.pull[r]),
             "bias": float(e.bias[r]),
+            "n_equiv_least": float(e.n_equiv_least[r]),
             "level": level,
+            "limit_level": limit_level,
             "amplification": float(e.factor.value[r]),
             "amplification_interval": _ends(e.factor, r),
+            "amplification_bounds": [float(e.bounds.low[r]), float(e.bounds.high[r])],
             "status": status.name.lower(),
         }
         record = finite(record)
@@ -91,6 +96,7 @@ def differential_records(
     n_gen: int | None,
     n_holdout: int | None,
     level: float,
+    limit_level: float,
 ) -> list[dict[str, Any]]:
     """One record per region; n_train, n_gen and n_holdout are numbers of the whole samples,
     `*_region` those inside.
@@ -100,7 +106,7 @@ def differential_records(
     records = []
     for r, label in enumerate(labels):
         value = float(e.n_equiv.value[r])
-        known = value if np.isfinite(value) else float(e.n_equiv.low[r])
+        known = value if np.isfinite(value) else _likely(e, r)
         record = finite(
             {
                 "method": "differential",
@@ -125,6 +131,7 @@ def differential_records(
                 "pull": None,
                 "bias": None,
                 "level": level,
+                "limit_level": limit_level,
                 "amplification": float(e.factor.value[r]),
                 "amplification_interval": _ends(e.factor, r),
                 "status": Status(int(e.status[r])).name.lower(),
@@ -132,6 +139,13 @@ def differential_records(
         )
         records.append(record | {"verdict": verdict(record)})
     return records
+
+
+def _likely(e: DifferentialEstimate, region: int) -> float:
+    """What a limit may turn out to be, to plan the next holdout: not quoted."""
+    distance = float(e.distance.value[region])
+    limit = e.n_equiv.low[region] if e.status[region] == Status.LOWER_LIMIT else 0.0
+    return max((K1 / distance) ** 2 if distance > 0 else 0.0, float(limit))
 
 
 def finite(value: Any) -> Any:
@@ -181,10 +195,11 @@ def answers_of(stored: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """The fields of the answers that records were made from: those of one method, summary, level
     and number of events belong together.
     """
-    common = "method", "summary", "level", "members", "n_gen", "n_holdout"
+    common = "method", "summary", "level", "limit_level", "members", "n_gen", "n_holdout"
     for _, group in groupby(stored, key=lambda record: [record.get(name) for name in common]):
         rows = list(group)
         fields = {name: rows[0].get(name) for name in common if name != "method"}
+        fields["limit_level"] = fields["limit_level"] or fields["level"]  # of an older version
         fields["labels"] = tuple(row["region"] for row in rows)
         if rows[0]["method"] == "differential":
             fields["n_train"] = np.array([row["n_train_region"] for row in rows], float)
@@ -208,7 +223,9 @@ def _averaging_estimate(rows: Sequence[Mapping[str, Any]]) -> AveragingEstimate:
         pull=_column(rows, "pull"),
         bias=_column(rows, "bias"),
         n_equiv_bias_aware=aware,
+        n_equiv_least=_column(rows, "n_equiv_least"),
         factor=_interval(rows, "amplification"),
+        bounds=_bounds(rows),
         status=_status(rows),
     )
 
@@ -238,6 +255,14 @@ def _interval(rows: Sequence[Mapping[str, Any]], name: str) -> Interval:
     return Interval(_column(rows, name), low, high)
 
 
+def _bounds(rows: Sequence[Mapping[str, Any]]) -> Bounds:
+    """A null at the upper end is infinity; an older version has none."""
+    ends = [row.get("amplification_bounds") or (0.0, None) for row in rows]
+    low = [0.0 if end[0] is None else end[0] for end in ends]
+    high = [np.inf if end[1] is None else end[1] for end in ends]
+    return Bounds(np.array(low, float), np.array(high, float))
+
+
 def _status(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     return np.array([Status[row["status"].upper()] for row in rows], np.int32)
 
@@ -250,8 +275,8 @@ def _as_numpy(estimate: Any) -> Any:
     """The same with NumPy's arrays."""
 
     def converted(field: Any) -> Any:
-        if isinstance(field, Interval):
-            return Interval(*map(np.asarray, field))
+        if isinstance(field, Interval | Bounds):
+            return type(field)(*map(np.asarray, field))
         return np.asarray(field)
 
     return type(estimate)(*map(converted, estimate))

@@ -15,7 +15,7 @@ from amplify.results import records
 from amplify.results.table import html_table, text_table
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
-from amplify.text import listed
+from amplify.text import columns_used, listed
 from amplify.types import AveragingEstimate, DifferentialEstimate
 from amplify.version import release
 
@@ -32,7 +32,8 @@ class Answer:
         n_train: training events of the generator; of a differential estimate those in each region.
         n_gen: generated events (averaging: of each member); None where integrals have no noise.
         n_holdout: true events that were compared with; None without a holdout.
-        level: confidence level of the intervals.
+        level: confidence level of the two-sided intervals.
+        limit_level: of limits, which are one-sided.
         members: trained networks, for averaging.
         summary: what was compared, for differential.
     """
@@ -42,7 +43,8 @@ class Answer:
     n_train: Any
     n_gen: int | None
     n_holdout: int | None
-    level: float
+    level: float = 0.68
+    limit_level: float = 0.95
     members: int | None = None
     summary: str | None = None
 
@@ -62,6 +64,7 @@ class Answer:
                 n_gen=self.n_gen,
                 n_holdout=self.n_holdout,
                 level=self.level,
+                limit_level=self.limit_level,
             )
         return records.differential_records(
             self.estimate,
@@ -71,6 +74,7 @@ class Answer:
             n_gen=self.n_gen,
             n_holdout=self.n_holdout,
             level=self.level,
+            limit_level=self.limit_level,
         )
 
 
@@ -133,8 +137,13 @@ class Result:
 
     @property
     def level(self) -> float:
-        """Confidence level of the intervals."""
+        """Confidence level of the two-sided intervals."""
         return self.answers[0].level
+
+    @property
+    def limit_level(self) -> float:
+        """Confidence level of limits, which are one-sided."""
+        return self.answers[0].limit_level
 
     @property
     def records(self) -> list[Record]:
@@ -159,9 +168,15 @@ class Result:
         """Verdict, how many events are worth generating, table, warnings."""
         every = self.records
         lines = [text_table(every, self.views.get("truth"), self.views.get("sensitivities"))]
+        lines += [self._columns()]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [summary_verdict(every), how_many(every)]
+        lines += [summary_verdict(every), how_many(every, self.views.get("pooled"))]
         return "\n".join(line for line in lines if line)
+
+    def _columns(self) -> str:
+        """Which columns were looked at and which were not, where there were any."""
+        names = self.settings.get("columns")
+        return columns_used(names, self.settings.get("columns_ignored") or {}) if names else ""
 
     def __repr__(self) -> str:
         """One line: `print` shows the table."""

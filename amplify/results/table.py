@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from amplify.results.columns import columns, numbered
+from amplify.results.columns import columns, levels, numbered
 from amplify.text import number
 
 _LONGEST = 60  # characters of a label
@@ -42,7 +42,7 @@ def html_table(
             for record in of_method
         )
         parts.append(
-            f"<table><caption>{method} amplification, {_levels(of_method)} intervals</caption>"
+            f"<table><caption>{method} amplification, {levels(of_method)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
     return "".join(parts)
@@ -63,12 +63,8 @@ def _aligned(
         ).rstrip()
         for row in rows
     ]
-    title = f"{method} amplification by region, {_levels(records)} intervals"
+    title = f"{method} amplification by region, {levels(records)}"
     return "\n".join([title, lines[0], "-" * max(map(len, lines)), *lines[1:]])
-
-
-def _levels(records: Sequence[dict[str, Any]]) -> str:
-    return " and ".join(dict.fromkeys(f"{100 * r['level']:.0f} %" for r in records))
 
 
 def _short(text: str) -> str:

@@ -1,11 +1,11 @@
 """What a result means, in one sentence a physicist understands."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from amplify.estimators.averaging import MIN_EVENTS
 from amplify.estimators.differential import MIN_EVENTS as MIN_DIFFERENTIAL_EVENTS
+from amplify.results.columns import limit_level, percent
 from amplify.text import number
 
 Record = dict[str, Any]
@@ -16,6 +16,7 @@ _RANK = {"resolved": 0, "biased": 0, "upper_limit": 0, "lower_limit": 1, "unreso
 # times n_equiv: the variance goes with 1 / n_equiv + 1 / n_gen, and sqrt(1.1) is 5 % above the
 # plateau
 _ENOUGH = 10
+_KNOWN = 7  # the ends of the pooled interval may be that far apart, or N is not said
 
 
 def verdict(record: Record) -> str:
@@ -26,30 +27,23 @@ def verdict(record: Record) -> str:
 def _averaging(record: Record) -> str:
     where = f"In {record['region']}"
     if record["status"] == "unresolved":
-        return f"{where} {_averaging_unresolved(record)}"
+        return f"{where} too few events fall to say anything."
+    if record["status"] == "lower_limit":
+        (low, _), (g_low, _) = record["n_equiv_interval"], record["amplification_interval"]
+        hidden = "the noise of the generated sample hides the differences between members"
+        limit = f"more than {number(low)} true events (G > {number(g_low)}, {_limit(record)})"
+        more = "generate more events per member"
+        return f"{where} {hidden}: it is worth {limit}{_doubt(record)}; {more}."
     n, g = number(record["n_equiv"]), number(record["amplification"])
     if record["status"] == "biased":
         away = f"the holdout is {abs(record['pull']):.1f} expected errors away from the members"
         worth = f"the generated sample is worth {n} true events (G = {g})"
         return f"{where} {away}: a common bias. With it, {worth}, whatever the members agree on."
-    level, doubt = _level(record), _doubt(record)
     (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
-    if record["status"] == "lower_limit":
-        worth = f"the generated sample is worth more than {number(low)} true events"
-        limit = f"G > {number(g_low)}, {level} interval without upper end"
-        return f"{where} {worth} ({limit}){doubt}."
     worth = f"the generated sample is worth {n} true events"
-    interval = f"{number(low)} to {number(high)}, {level}"
+    interval = f"{number(low)} to {number(high)}, {percent(record['level'])}"
     factor = f"G = {g} ({number(g_low)} to {number(g_high)}){_even(g_low, g_high)}"
-    return f"{where} {worth} ({interval}): {factor}{doubt}."
-
-
-def _averaging_unresolved(record: Record) -> str:
-    rare = min(record["integral"], 1 - record["integral"])
-    if rare * min(record["n_train"], record["n_gen"] or record["n_train"]) < MIN_EVENTS:
-        return "too few events fall to say anything."
-    hidden = "the noise of the generated sample hides the differences between members"
-    return f"{hidden}: generate more events per member."
+    return f"{where} {worth} ({interval}): {factor}{_doubt(record) or _unseen(record)}."
 
 
 def _doubt(record: Record) -> str:
@@ -61,13 +55,22 @@ def _doubt(record: Record) -> str:
     return f", but {away}, {which}: train more of them"
 
 
+def _unseen(record: Record) -> str:
+    """A region without a mark may be biased all the same."""
+    least = record.get("n_equiv_least")
+    if least is None or least > record["n_equiv_interval"][0]:
+        return ""
+    unseen = f"a common bias that lowers it to {number(least)} is not excluded by the holdout"
+    return f"; {unseen} ({percent(limit_level(record))}, one-sided)"
+
+
 def _differential(record: Record) -> str:
     where = "Overall" if record["region"] == "all" else f"In {record['region']}"
     return f"{where} {_differential_worth(record)}"
 
 
 def _differential_worth(record: Record) -> str:
-    level, summary, status = _level(record), record["summary"], record["status"]
+    summary, status = record["summary"], record["status"]
     (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
     holdout = f"{number(record['n_holdout_region'])} holdout events"
     if min(record["n_holdout_region"] or 0, record["n_gen_region"] or 0) < MIN_DIFFERENTIAL_EVENTS:
@@ -80,20 +83,20 @@ def _differential_worth(record: Record) -> str:
         tells = f"the {summary} tells the generated events from true ones"
         worth = f"they are worth fewer than {number(high)} true events, G < {number(g_high)}"
         why = "a learned ratio misses a part of the difference, so there is no lower end"
-        return f"{tells}: {worth} ({level}); {why}."
+        return f"{tells}: {worth} ({_limit(record)}); {why}."
     if status == "lower_limit":
         cannot = f"{holdout} cannot tell the generated ones from true ones in the {summary}"
         worth = f"they are worth more than {number(low)} true events, G > {number(g_low)}"
-        return f"{cannot}: {worth} ({level} interval without upper end)."
+        return f"{cannot}: {worth} ({_limit(record)})."
     far = f"the generated events are as far from the truth in the {summary}"
     worth = f"as {number(record['n_equiv'])} true events"
-    interval = f"{number(low)} to {number(high)}, {level}"
+    interval = f"{number(low)} to {number(high)}, {percent(record['level'])}"
     factor = f"G = {number(record['amplification'])} ({number(g_low)} to {number(g_high)})"
     return f"{far} {worth} ({interval}): {factor}{_even(g_low, g_high)}."
 
 
-def _level(record: Record) -> str:
-    return f"{100 * record['level']:.0f} %"
+def _limit(record: Record) -> str:
+    return f"one-sided limit at {percent(limit_level(record))}"
 
 
 def _even(g_low: float, g_high: float) -> str:
@@ -112,35 +115,53 @@ def summary_verdict(records: Sequence[Record]) -> str:
 def _averaging_summary(records: Sequence[Record]) -> str:
     if not records:
         return ""
-    counted = with_value(records)
-    if not counted:
+    if not with_value(records):
         return "No region is resolved: generate more events per member, or train more members."
-    gains = losses = 0
-    for record in counted:
-        low, high = record["amplification_interval"]
-        gains += record["status"] != "biased" and low > 1
-        losses += high is not None and high < 1
-    n_train, median = counted[0]["n_train"], typical(records)
+    n_train, median = records[0]["n_train"], typical(records)
     worth = f"{number(median.value * n_train)} true events"
     sign, more = ("=", "") if median.exact else (">", "more than ")
     typically = f"the generator describes a typical region like {more}{worth}"
     said = [
         f"Trained on {number(n_train)} events, {typically} "
         f"(median G {sign} {number(median.value)})",
-        f"it amplifies (G > 1 within its interval) in {gains} of {len(records)} regions",
+        *_gains_and_losses(records),
     ]
-    if losses:
-        said.append(f"it is worth less than its training data in {losses}")
-    for status in ("biased", "unresolved"):
+    for status, words in (("lower_limit", "hidden by noise"), *_SAME_WORDS):
         count = sum(r["status"] == status for r in records)
         if count:
-            said.append(f"{count} {'is' if count == 1 else 'are'} {status}")
+            said.append(f"{count} {'is' if count == 1 else 'are'} {words}")
+    if 2 * sum(r["status"] == "lower_limit" for r in records) >= len(records):
+        said.append(_MOSTLY_NOISE)
+    if not records[0]["n_holdout"]:
+        said.append("no holdout was compared, so a bias that all members share is not included")
     return "; ".join(said) + "."
 
 
+# measured: their intervals cover in .3 to .6
+_MOSTLY_NOISE = (
+    "where so many are, the others are those whose spread came out large by chance, and their G "
+    "tends to be too small: generate more events per member"
+)
+_SAME_WORDS = tuple((status, status) for status in ("biased", "unresolved"))
+
+
+def _gains_and_losses(records: Sequence[Record]) -> list[str]:
+    """How many regions amplify, beside what chance gives where G is 1 in all of them."""
+    wrong, count = 1 - limit_level(records[0]), len(records)
+    bounds = [record.get("amplification_bounds") or (0.0, None) for record in records]
+    gains = sum(low is not None and low > 1 for low, _ in bounds)
+    losses = sum(high is not None and high < 1 for _, high in bounds)
+    level = percent(limit_level(records[0]))
+    chance = f"by chance {number(wrong * count)} would where G = 1"
+    said = [f"it amplifies (G > 1, one-sided {level}) in {gains} of {count} regions ({chance})"]
+    if losses:
+        said.append(f"it is worth less than its training data (G < 1) in {losses}")
+    return said
+
+
 def with_value(records: Sequence[Record]) -> list[Record]:
-    """The averaging records whose G says something, if only from below."""
-    saying = ("resolved", "lower_limit", "biased")
+    """The averaging records with a value of G."""
+    saying = ("resolved", "biased")
     return [r for r in records if r["amplification"] is not None and r["status"] in saying]
 
 
@@ -154,8 +175,8 @@ class Typical(NamedTuple):
 def typical(records: Sequence[Record]) -> Typical:
     """The median of G over regions, for every place where one number has to do.
 
-    An unresolved region counts as large: noise hides a spread that is small. Records need at least
-    one that `with_value` finds.
+    A limit counts as large: noise hides a spread that is small. Records need at least one that
+    `with_value` finds.
 
     >>> regions = [{"status": "resolved", "amplification": g} for g in (2.0, 3.0, 5.0)]
     >>> typical([r | {"amplification_interval": [1, 9]} for r in regions])
@@ -166,8 +187,6 @@ def typical(records: Sequence[Record]) -> Typical:
         low = r["amplification_interval"][0]
         if r["status"] in ("resolved", "biased") and r["amplification"] is not None:
             places.append((r["amplification"], r["amplification"], True))
-        elif r["status"] == "lower_limit":
-            places.append((r["amplification"], low, False))
         elif low:  # too few events give no low end
             places.append((math.inf, low, False))
     places.sort()
@@ -202,14 +221,19 @@ def most_equivalent(record: Record) -> float | None:
     return record["n_equiv"] if record["status"] in ("resolved", "biased") else None
 
 
-def how_many(records: Sequence[Record]) -> str:
-    """The sentence below the verdict: up to which number of generated events more of them help."""
+def how_many(records: Sequence[Record], pooled: Mapping[str, Any] | None = None) -> str:
+    """The sentence below the verdict: up to which number of generated events more of them help.
+
+    Args:
+        records: of all regions.
+        pooled: all averaging regions together, as `views["pooled"]` of a Result has it.
+    """
     averaging = [r for r in records if r["method"] == "averaging"]
     differential = strictest(records)
     said = []
-    if averaging:
+    if averaging and pooled:
         purpose = " for integrals over these regions" if differential else ""
-        said.append(_averaging_limit(averaging, purpose))
+        said.append(_averaging_limit(averaging, enough_events(averaging, pooled), purpose))
     if differential:
         purpose = "where single events count, as in a classifier or an unbinned fit, "
         said.append(_differential_limit(differential, purpose if averaging else ""))
@@ -217,25 +241,46 @@ def how_many(records: Sequence[Record]) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}." if sentence else ""
 
 
-def _averaging_limit(records: Sequence[Record], purpose: str) -> str:
-    """The region with the largest n_equiv profits longest."""
-    ends = [n for r in records if (n := most_equivalent(r))]
+def enough_events(records: Sequence[Record], pooled: Mapping[str, Any] | None) -> float | None:
+    """Generated events beyond which the error of all regions together shrinks by less than 5 %;
+    None where noise hides most regions, or all of them together: N would be made of noise.
+    """
+    if not pooled or pooled["status"] != "resolved" or not pooled["n_equiv"]:
+        return None
+    if 2 * len(with_value(records)) < len(records):
+        return None
+    low, high = pooled["n_equiv_interval"]
+    if high is None or high > _KNOWN * low:
+        return None
     n_gen = records[0]["n_gen"]
-    if not ends:
-        reached = f" up to the {number(n_gen)} that each member generated" if n_gen else ""
-        return f"no limit on the number of generated events was found{purpose}{reached}"
-    enough = _ENOUGH * max(ends)
-    which, rest = "region", ""
-    if len(ends) < len(records):
-        others = _regions(len(records) - len(ends))
-        which, rest = "resolved region", f"; no limit is seen in the other {others}"
+    if n_gen and n_gen < pooled["n_equiv"]:
+        return None  # seen through noise that is larger
+    return _ENOUGH * pooled["n_equiv"]
+
+
+def _averaging_limit(records: Sequence[Record], enough: float | None, purpose: str) -> str:
+    n_gen = records[0]["n_gen"]
+    if not enough:
+        reached = f" from the {number(n_gen)} that each member generated" if n_gen else ""
+        nothing = f"no limit on the number of generated events can be told{purpose}{reached}"
+        return f"{nothing}: their noise hides where more of them stop to help"
     has = ""
     if n_gen:
         is_enough = ", which is enough" if n_gen >= enough else ""
         has = f" (each member generated {number(n_gen)}{is_enough})"
-    use = f"use up to {number(enough)} generated events{purpose}"
-    why = f"beyond that no {which}'s uncertainty shrinks by more than 5 %, more will not help"
-    return f"{use}: {why}{has}{rest}"
+    use = f"use up to about {number(_rounded(enough))} generated events{purpose}"
+    why = f"beyond that the error of {_these(len(records))} shrinks by less than 5 %"
+    return f"{use}: {why}{has}"
+
+
+def _these(count: int) -> str:
+    return "this region" if count == 1 else f"these {count} regions together"
+
+
+def _rounded(n: float) -> float:
+    """One digit, two from 1 to 2: N is known to a factor."""
+    digits = 1 if n / 10 ** math.floor(math.log10(n)) < 2 else 0
+    return round(n, digits - math.floor(math.log10(n)))
 
 
 def _differential_limit(record: Record, purpose: str) -> str:
@@ -247,7 +292,3 @@ def _differential_limit(record: Record, purpose: str) -> str:
     use = f"use {at_most}{number(_ENOUGH * worth)} generated events"
     why = f"ten times what they are worth in the {record['summary']}"
     return f"{purpose}{use}, {why}: more will not help (the sample has {n_gen})"
-
-
-def _regions(count: int) -> str:
-    return "region" if count == 1 else f"{count} regions"

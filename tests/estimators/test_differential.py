@@ -11,6 +11,7 @@ from scipy.stats import chi2, norm
 
 from amplify.errors import InputError
 from amplify.estimators import differential as df
+from amplify.estimators import distances
 from amplify.estimators.kolmogorov import K1, Counts
 from amplify.estimators.unified import unified_interval
 from amplify.truth import gaussian, ring
@@ -115,7 +116,7 @@ def _shifted(rng, n_gen, n_holdout, shift=0.1):
 @pytest.mark.parametrize("method", ["threshold", "ks"])
 def test_intervals_cover(method):
     """400 experiments at n_holdout = n_equiv and 5 n_equiv, 68 % and 90 %: within four binomial
-    sigma (false alarm 6e-5 each), KS from below.
+    sigma (false alarm 6e-5 each), KS and what is a limit now and then from below.
     """
     n_equiv = (K1 / gaussian.distances(gaussian.Gaussian(0.1), TRUTH)[0]) ** 2
     for ratio in (1, 5):
@@ -130,7 +131,7 @@ def test_intervals_cover(method):
                 hits += bool(e.n_equiv.low[0] <= n_equiv <= e.n_equiv.high[0])
             margin = 4 * np.sqrt(level * (1 - level) / 400)
             assert hits / 400 > level - margin
-            if method == "threshold":
+            if method == "threshold" and ratio == 5:
                 assert hits / 400 < level + margin
 
 
@@ -145,7 +146,7 @@ def test_d0_is_unbiased_and_its_error_is_right():
     pulls = []
     for _ in range(500):
         t_gen, t_holdout = _shifted(rng, 1000, 1000)
-        value, error = df.threshold_distance(
+        value, error = distances.threshold_distance(
             df.tally(np.zeros(1), t_gen), df.tally(np.zeros(1), t_holdout)
         )
         pulls.append((value - distance) / error)
@@ -164,7 +165,7 @@ def test_weights_that_depend_on_the_event_are_honoured():
     for _ in range(300):
         x, holdout = rng.normal(size=20_000), rng.normal(size=2000)
         w = np.exp(0.1 * x)
-        value, error = df.threshold_distance(
+        value, error = distances.threshold_distance(
             df.tally(np.zeros(1), 0.1 * x - 0.005, w), df.tally(np.zeros(1), 0.1 * holdout - 0.005)
         )
         pulls.append((value - distance) / error)
@@ -180,7 +181,7 @@ def test_a_learned_summary_claims_upper_limits_only():
         and e.n_equiv.low[0] == 0
         and 474.6 < e.n_equiv.high[0] < 900
     )
-    assert e.n_equiv.value[0] < e.n_equiv.high[0] and e.factor.high[0] == pytest.approx(
+    assert np.isnan(e.n_equiv.value[0]) and e.factor.high[0] == pytest.approx(
         e.n_equiv.high[0] / 100
     )
     same = df.differential_amplification(
@@ -196,14 +197,20 @@ def test_a_learned_summary_claims_upper_limits_only():
 @pytest.mark.parametrize("method", ["threshold", "ks"])
 @pytest.mark.parametrize("learned", [False, True])
 def test_true_events_are_not_called_finite_too_often(method, learned):
-    """True against true events, 500 times at 90 %: 'n_equiv is finite' in at most 10 % + 4 sigma
+    """True against true events, 500 times at 90 %: "n_equiv is finite" in at most 10 % + 4 sigma
     (false alarm 3e-5); nothing below 2 % either.
     """
     rng, claims = np.random.default_rng(6), 0
     for _ in range(500):
         t_gen, t_holdout = (-rng.normal(size=n) for n in (10_000, 500))
         e = df.differential_amplification(
-            t_gen, t_holdout, n_train=100, method=method, learned=learned, level=0.9
+            t_gen,
+            t_holdout,
+            n_train=100,
+            method=method,
+            learned=learned,
+            level=0.9,
+            limit_level=0.9,
         )
         claims += bool(np.isfinite(e.n_equiv.high[0]))
     assert 0.02 < claims / 500 < 0.1 + 4 * np.sqrt(0.09 / 500)

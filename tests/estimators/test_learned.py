@@ -90,7 +90,7 @@ def test_cross_fitting_is_calibrated_by_generated_pseudo_holdouts():
     assert abs(found.null.mean()) < 4 * found.null.std() / np.sqrt(150)
     for null, error in ((np.array([0.02, -0.02]), 0.02), (np.zeros(0), 0.01 * np.sqrt(2))):
         e = CrossFit(0.1, 0.01, null).estimate(n_train=50, n_gen=1e4, n_holdout=500)
-        assert e.n_equiv.high[0] == pytest.approx((K1 / (0.1 - 1.28155 * error)) ** 2, rel=1e-4)
+        assert e.n_equiv.high[0] == pytest.approx((K1 / (0.1 - 1.644854 * error)) ** 2, rel=1e-4)
         assert e.status[0] == Status.UPPER_LIMIT and e.factor.high[0] == pytest.approx(
             e.n_equiv.high[0] / 50
         )

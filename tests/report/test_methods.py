@@ -15,7 +15,7 @@ def test_the_paragraph_says_what_was_done():
         "68 %",
         "7 degrees of freedom",
         "holdout of 20 000 true events",
-        "at 90 %",
+        "one-sided at 95 %",
         "exact likelihood ratio",
         "least-squares",
         "SciPost Phys. 20, 150",

@@ -17,6 +17,8 @@ def averaging_record(region, n_equiv=4000.0, status="resolved", n_train=1000, **
     """A record as averaging_records makes them."""
     open_end, known = status in ("lower_limit", "unresolved"), status != "unresolved"
     interval = [n_equiv / 1.5 if known else 0.0, None if open_end else n_equiv * 2]
+    value = None if open_end else n_equiv
+    bounds = [n_equiv / 1.8 if known else 0.0, None if open_end else n_equiv * 3]
     record = {
         "method": "averaging",
         "region": region,
@@ -29,13 +31,16 @@ def averaging_record(region, n_equiv=4000.0, status="resolved", n_train=1000, **
         "sigma_stat": 0.001,
         "sigma_model": 0.004 if known else None,
         "distance": None,
-        "n_equiv": n_equiv if known else None,
+        "n_equiv": value,
         "n_equiv_interval": interval,
         "pull": 4.2 if status == "biased" else -0.3,
         "bias": 0.0,
+        "n_equiv_least": n_equiv / 4,
         "level": 0.68,
-        "amplification": n_equiv / n_train if known else None,
+        "limit_level": 0.95,
+        "amplification": value and value / n_train,
         "amplification_interval": [v and v / n_train for v in interval],
+        "amplification_bounds": [v and v / n_train for v in bounds],
         "status": status,
     } | more
     return record | {"verdict": verdict(record)}
@@ -47,7 +52,7 @@ def differential_record(
     """A record as differential_records makes them."""
     low = 0.0 if status in ("upper_limit", "unresolved") else n_equiv / 1.3
     high = None if status in ("lower_limit", "unresolved") else n_equiv * 1.3
-    value = n_equiv if status in ("resolved", "upper_limit") else None
+    value = n_equiv if status == "resolved" else None
     record = {
         "method": "differential",
         "region": region,
@@ -68,7 +73,8 @@ def differential_record(
         "n_holdout_for_30_percent": 14.6 * n_equiv,
         "pull": None,
         "bias": None,
-        "level": 0.9 if summary.startswith("learned") else 0.68,
+        "level": 0.68,
+        "limit_level": 0.95,
         "amplification": value and value / n_train,
         "amplification_interval": [low / n_train, high and high / n_train],
         "status": status,
@@ -99,6 +105,7 @@ def rich_results(columns=COLUMNS, bins=3, evil=None):
     results = environment("amplify averaging --members gen_0.npy ...", 7, settings)
     results |= {
         "estimates": estimates,
+        "pooled": pooled(),
         "inputs": _inputs(columns),
         "warnings": ["the members differ in size: the smallest counts"],
         "failed_members": [{"member": 3, "reason": "its loss was not finite"}],
@@ -109,6 +116,13 @@ def rich_results(columns=COLUMNS, bins=3, evil=None):
         "differential": _differential(names[:2], rng),
     }
     return finite(results)
+
+
+def pooled(n_equiv=4000.0, status="resolved"):
+    """All regions together, as `pooled_worth` makes it."""
+    interval = [n_equiv / 1.5, n_equiv * 2] if status == "resolved" else [n_equiv, None]
+    value = n_equiv if status == "resolved" else None
+    return {"regions": 2, "n_equiv": value, "n_equiv_interval": interval, "status": status}
 
 
 def truth_of(results):

@@ -33,7 +33,7 @@ def _averaging(**settings):
     z = (z - z.mean(0)) / z.std(0, ddof=1)
     estimate = averaging_amplification(mean + sigma * z, n_train=1000, n_gen=10_000, **settings)
     numbers = {"n_train": 1000, "n_gen": 10_000, "n_holdout": None}
-    return averaging_records(estimate, LABELS, members=12, level=0.68, **numbers)
+    return averaging_records(estimate, LABELS, members=12, level=0.68, limit_level=0.95, **numbers)
 
 
 def _differential(t_gen, t_holdout, **settings):
@@ -45,7 +45,8 @@ def _differential(t_gen, t_holdout, **settings):
         n_train=1000,
         n_gen=len(t_gen),
         n_holdout=len(t_holdout),
-        level=0.9 if settings.get("learned") else 0.68,
+        level=0.68,
+        limit_level=0.95,
     )
     return record
 
@@ -54,7 +55,7 @@ def test_each_averaging_status_has_its_sentence():
     records = _averaging(holdout=Holdout(np.array([0.3, 0.3, 0.4, 0.001, 0.5]), 10_000))
     expected = {
         "clear": ("resolved", "is worth"),
-        "noise": ("unresolved", "generate more events"),
+        "noise": ("lower_limit", "generate more events"),
         "limit": ("lower_limit", "more than"),
         "rare": ("unresolved", "too few"),
         "shifted": ("biased", "common bias"),

@@ -19,7 +19,7 @@ def by_averaging():
     members = [rng.normal(0.03 * rng.normal(), 1, (20_000, 2)) for _ in range(8)]
     members[0][:, 1] += 0.5 * (np.arange(20_000) < 2)  # two rare events
     shifted = rng.normal([0.0, 0.4], 1, (30_000, 2))
-    return averaging(members, n_train=1000, level=0.9, holdout=shifted)
+    return averaging(members, n_train=1000, level=0.9, limit_level=0.99, holdout=shifted)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,11 @@ def test_level_and_numbers_go_with_the_estimate(by_averaging):
     assert by_averaging.n_train == 1000 and by_averaging.n_gen == 20_000
     assert by_averaging.n_holdout == 30_000
     assert {record["level"] for record in by_averaging.records} == {0.9}
-    assert "90 % intervals" in str(by_averaging) and "90 %" in by_averaging.records[0]["verdict"]
+    assert (
+        "90 % intervals, two-sided" in str(by_averaging)
+        and "90 %" in by_averaging.records[0]["verdict"]
+    )
+    assert by_averaging.limit_level == 0.99 and "one-sided 99 %" in by_averaging.verdict
     assert {"biased", "resolved"} <= {r["status"] for r in by_averaging.records}
 
 
@@ -69,7 +73,7 @@ def test_results_do_not_change(by_averaging):
 
 def test_print_says_verdict_table_and_warnings(by_averaging):
     lines = str(by_averaging).splitlines()
-    assert lines[0] == "averaging amplification by region, 90 % intervals"
+    assert lines[0].startswith("averaging amplification by region, 90 % intervals, two-sided")
     assert lines[1].split()[:4] == ["region", "I", "sigma_stat", "sigma_model"]
     for label in by_averaging.labels:
         assert any(line.startswith(label) for line in lines)
