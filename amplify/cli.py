@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
         where, got = error.filename or "file system", f"got '{error.strerror}'"
         fix = "check the path, the rights and the space"
         _fail(f"{where}: expected to read or write, {got}; {fix}")
+    except MemoryError:
+        fix = "give fewer columns, regions or events, or use a machine with more"
+        _fail(f"memory: expected enough of it, got none that is free; {fix}")
     except KeyboardInterrupt:
         _fail("run: expected to finish, got an interruption; start it again", code=130)
 

@@ -3,7 +3,7 @@ on one line.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def number(value: float | int | None) -> str:
@@ -21,6 +21,28 @@ def number(value: float | int | None) -> str:
 def listed(names: Sequence[str], most: int = 12) -> str:
     """Some of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def no_physics(ignored: Mapping[str, str], most: int = 6) -> str:
+    """Columns that are left out, with the reason of each.
+
+    >>> no_physics({"run": "event number", "event": "event number", "n": "row number"})
+    'run, event (event number), n (row number)'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, why in ignored.items():
+        by_reason.setdefault(why, []).append(name)
+    return ", ".join(f"{listed(names, most)} ({why})" for why, names in by_reason.items())
+
+
+def columns_used(names: Sequence[str], ignored: Mapping[str, str]) -> str:
+    """Which columns are looked at and which are not.
+
+    >>> columns_used(["pt", "eta"], {"__index_level_0__": "pandas index"})
+    'using pt, eta; ignoring __index_level_0__ (pandas index)'
+    """
+    ignoring = f"; ignoring {no_physics(ignored)}" if ignored else ""
+    return f"using {listed(names)}{ignoring}"
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -1,9 +1,17 @@
-"""What a reader of averaging amplification should know before the numbers."""
+"""What a reader of averaging amplification should know before the numbers. None of it is said of
+every run: what holds for all is in the verdicts and on the page.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from amplify import regions as rg
+from amplify.estimators.same_data import Agreement, agreement
 from amplify.tables.selection import Selection
+from amplify.text import number
+from amplify.types import Holdout
 
 _USUAL = 8  # members
 
@@ -13,21 +21,35 @@ def averaging_warnings(
     members: Sequence[Any],
     holdout: Any | None,
     failed: Sequence[Mapping[str, Any]] | None,
+    *,
+    bootstraps: bool,
+    regions: np.ndarray,
+    train: Any | None = None,
 ) -> list[str]:
     """One line each.
 
     Args:
-        selections: the samples, the holdout last.
+        selections: the samples: members, holdout, training events.
         members: what was counted of each member, with `sums` and `negative` weights.
         holdout: the same of the holdout, or None.
         failed: members whose training failed, known where they were trained here.
+        bootstraps: the members are known to be trained on bootstrap samples.
+        regions: places of the reported regions.
+        train: what was counted of the training events, or None.
     """
+    sums = [m.sums for m in members]
     notes = [
         *_about_weights(selections, members, holdout),
         *_about_dropped(selections),
-        *_about_training(failed, holdout is not None),
-        *_about_members([m.sums for m in members]),
+        *_about_failed(failed),
+        *_about_members(sums),
     ]
+    if holdout is not None:
+        found = _agreement(sums, holdout.sums, regions, trained_on=False)
+        return notes + _about_truth(found, bootstraps)
+    if train is not None:
+        found = _agreement(sums, train.sums, regions, trained_on=True)
+        return notes + _about_training(found)
     return notes
 
 
@@ -35,10 +57,10 @@ def _about_weights(
     selections: Sequence[Selection], members: Sequence[Any], holdout: Any | None
 ) -> list[str]:
     notes = []
-    if holdout is not None:
-        first, last = selections[0], selections[-1]
-        if first.weight is not None and last.weight is None:
-            missing = f"{last.table.source} has no weight column {first.weight.label}"
+    if holdout is not None and len(selections) > len(members):
+        first, true = selections[0], selections[len(members)]
+        if first.weight is not None and true.weight is None:
+            missing = f"{true.table.source} has no weight column {first.weight.label}"
             notes.append(f"{missing}: its events count one each")
     every = [*members, *([] if holdout is None else [holdout])]
     negative = [counted.negative for counted in every if counted.negative]
@@ -53,20 +75,12 @@ def _about_dropped(selections: Sequence[Selection]) -> list[str]:
     return [f"{s.dropped} events of {s.table.source} {fate}" for s in selections if s.dropped]
 
 
-def _about_training(failed: Sequence[Mapping[str, Any]] | None, has_holdout: bool) -> list[str]:
-    notes = []
-    if failed:
-        fate = f"{len(failed)} members failed and are missing"
-        why = "if trainings fail for a reason, those that are left are no fair sample of them"
-        notes.append(f"{fate}: {why}")
-    if failed is None:
-        which = "members trained on the same events, without a bootstrap"
-        see = "see only the randomness of training"
-        notes.append(f"{which}, {see}: G then comes out 3 to 7 times too high")
-    if not has_holdout:
-        what = "without a holdout a bias common to all members stays invisible"
-        notes.append(f"{what}: n_equiv is precision only")
-    return notes
+def _about_failed(failed: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    if not failed:
+        return []
+    fate = f"{len(failed)} members failed and are missing"
+    why = "if trainings fail for a reason, those that are left are no fair sample of them"
+    return [f"{fate}: {why}"]
 
 
 def _about_members(sums: Sequence[Any]) -> list[str]:
@@ -77,8 +91,38 @@ def _about_members(sums: Sequence[Any]) -> list[str]:
     if len({s.n for s in sums}) > 1:
         what = "members have different numbers of events: each one's noise is its own"
         notes.append(f"{what}, n_gen quotes the smallest")
-    shares = [s.weight_inside / s.weight for s in sums]
-    if any((share == shares[0]).all() for share in shares[1:]):
-        what = "two members have the same fraction in every region"
-        notes.append(f"{what}: are they the same sample?")
     return notes
+
+
+def _agreement(
+    members: Sequence[rg.Sums], truth: rg.Sums, regions: np.ndarray, *, trained_on: bool
+) -> Agreement:
+    """Members against true events in the regions where both have a fraction."""
+    every = [s.take(regions) for s in (*members, truth)]
+    usable = np.all([rg.measurable(s) for s in every], axis=0)
+    *generated, true = (rg.fractions(s.take(usable)) for s in every)
+    return agreement(
+        np.stack([f.integral for f in generated]),
+        np.stack([f.n_effective for f in generated]),
+        Holdout(true.integral, true.n_effective),
+        trained_on=trained_on,
+    )
+
+
+def _about_truth(found: Agreement, bootstraps: bool) -> list[str]:
+    if not found.improbable:
+        return []
+    what = "the members agree with one another better than with the holdout"
+    share = f"{number(found.ratio)} times the squared distance that their spread explains"
+    why = (
+        "a common bias" if bootstraps else "a common bias, or they were trained on the same events"
+    )
+    return [f"{what}, {share}: {why}, and G comes out too high"]
+
+
+def _about_training(found: Agreement) -> list[str]:
+    if not found.improbable:
+        return []
+    what = "the members agree with one another better than with their training events"
+    share = f"{number(found.ratio)} times the squared distance that errors explain"
+    return [f"{what}, {share}: a common bias, and G comes out too high"]

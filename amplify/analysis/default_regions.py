@@ -16,6 +16,8 @@ from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.two_samples import TwoSamples
 from amplify.errors import InputError
 from amplify.regions.cuts import Cut, as_regions
+from amplify.regions.unusual import bulk_and_unusual
+from amplify.tables import files
 from amplify.types import Events
 
 BINS = 10  # of each column
@@ -160,6 +162,8 @@ def differential_regions(
         return rg.join(everything, *bins)
     if len(holdout.x) >= BULK_AND_TAILS and two.names:
         looked_at = holdout.x[:, : len(two.names)]
+        if len(two.names) > files.MANY:
+            return rg.join(everything, bulk_and_unusual(looked_at, holdout.weight))
         return rg.join(everything, rg.bulk_and_tails(looked_at, holdout.weight))
     return rg.join(everything)
 

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
-from amplify.analysis import cross_fitted, samples, tallies
-from amplify.analysis.curves import approach, distribution_functions, ratio_map
+from amplify.analysis import cost, cross_fitted, samples, tallies
 from amplify.analysis.default_regions import differential_regions, map_places
+from amplify.analysis.differential_size import most_teaching, n_first, size_of
+from amplify.analysis.differential_views import curves_of, sensitivity_table
 from amplify.analysis.differential_warnings import differential_warnings
-from amplify.analysis.panels import Panels
+from amplify.analysis.panels import MOST_PANELS, Panels, most_different
 from amplify.analysis.questions import DifferentialQuestion, cuts_file
 from amplify.analysis.same_events import refuse_same_events
 from amplify.analysis.summary import ChosenSummary, choose_summary
@@ -29,17 +30,14 @@ from amplify.analysis.two_samples import (
     open_two_samples,
 )
 from amplify.estimators import differential as df
-from amplify.estimators.learned import GEN_PER_TRUE
-from amplify.estimators.sensitivity import sensitivities
 from amplify.progress import Progress, silent
 from amplify.regions.cuts import read_cuts
 from amplify.results.result import Answer, Result
 from amplify.summaries import Learner, LogProb
 from amplify.tables import files
-from amplify.types import DifferentialEstimate, Events
+from amplify.types import Events
 
-_MOST_TEACHING = 400_000  # generated events kept in memory
-_LEVEL, _LEVEL_LEARNED = 0.68, 0.9
+_SHOWN = 20_000  # generated events that choose the panels where none teach
 
 
 class Prepared(NamedTuple):
@@ -50,6 +48,7 @@ class Prepared(NamedTuple):
     holdout: Events
     regions: rg.Regions
     map: tuple[int, int] | None
+    forecast: cost.Forecast
 
 
 def differential(
@@ -69,7 +68,8 @@ def differential(
     fraction: float = 1 / 3,
     cross_fit: bool = False,
     drop_nonfinite: bool = False,
-    level: float | None = None,
+    level: float = 0.68,
+    limit_level: float = 0.95,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
@@ -105,7 +105,8 @@ def differential(
         fraction: part of the holdout that teaches a learned ratio; the rest is tested.
         cross_fit: also test every holdout event, by a ratio that the others taught; takes minutes.
         drop_nonfinite: leave out events with nan or infinite values, instead of refusing them.
-        level: of the intervals; default .68, or .90 for the one-sided limit of a learned ratio.
+        level: of the two-sided intervals.
+        limit_level: of the limits, one-sided; a learned ratio claims nothing else.
         seed: of the split of the holdout and the learner.
         progress: `amplify.progress.progress_bar` shows how far it is.
 
@@ -127,6 +128,7 @@ def differential(
         cross_fit=cross_fit,
         drop_nonfinite=drop_nonfinite,
         level=level,
+        limit_level=limit_level,
         seed=seed,
     )
     return answer(question, generated, holdout, progress=progress)
@@ -147,7 +149,7 @@ def answer(
         answers, inputs, views, cautions = _answered(question, prepared, progress)
     return Result(
         answers=tuple(answers),
-        settings=question.settings(names, generated, holdout),
+        settings=question.settings(names, generated, holdout, prepared.two.ignored),
         inputs=tuple(inputs),
         warnings=(*notes, *cautions),
         views=views,
@@ -170,7 +172,8 @@ def prepare(
         generated: the generated sample.
         holdout: the true events.
         opened: closes the files.
-        dry_run: do not read all events to count those that are dropped.
+        dry_run: do not read all events to count those that are dropped, and refuse nothing for
+            its size.
     """
     question.check()
     summary = choose_summary(question.summary, question.seed, question.log_prob)
@@ -181,10 +184,13 @@ def prepare(
         counted = files.counted(two.generated), files.counted(two.holdout)
         two = two._replace(generated=counted[0], holdout=counted[1])
     places = map_places(question.map, two.names)
+    size = size_of(question, summary, cuts, two)
+    if not dry_run:
+        cost.refuse_too_large(size)
     events = load_holdout(two.holdout)
     check_weights(two.holdout.table.source, events.weight)
     regions = differential_regions(question, cuts, two, events)
-    return Prepared(summary, two, events, regions, places)
+    return Prepared(summary, two, events, regions, places, cost.differential_cost(size))
 
 
 class _Split(NamedTuple):
@@ -207,7 +213,7 @@ def _answered(
     question: DifferentialQuestion, prepared: Prepared, progress: Progress
 ) -> tuple[list[Answer], list[dict[str, Any]], dict[str, Any], list[str]]:
     """Answers, inputs, what the pictures show, and warnings."""
-    summary, two, events, regions, places = prepared
+    summary, two, events, regions, places, _ = prepared
     learner = summary.learner
     split = _split(question, learner, two, events)
     if learner is None:
@@ -227,7 +233,7 @@ def _answered(
             own=own,
             progress=progress,
         )
-    panels = Panels(two.names, events)
+    panels = Panels(two.names, events, _shown(two, split.first, events))
     streamed = tallies.stream(two.generated, split.rows, regions, chosen, panels, progress)
     if chosen[0].summary is not None and not streamed.totals[0].counts.total > 0:
         check_weights(two.generated.table.source, np.zeros(1))
@@ -239,8 +245,8 @@ def _answered(
         method=summary.method,
         learned=learner is not None,
         level=question.level,
+        limit_level=question.limit_level,
     )
-    level = question.level or (_LEVEL_LEARNED if learner else _LEVEL)
     answers = [
         Answer(
             estimate,
@@ -248,7 +254,8 @@ def _answered(
             n_train=n_train,
             n_gen=two.generated.n,
             n_holdout=len(events.x),
-            level=level,
+            level=question.level,
+            limit_level=question.limit_level,
             summary=summary.label,
         )
     ]
@@ -260,20 +267,21 @@ def _answered(
                 events,
                 label=summary.label,
                 n_train=question.n_train,
-                level=question.level or _LEVEL_LEARNED,
+                level=question.level,
+                limit_level=question.limit_level,
                 seed=question.seed,
-                most=_MOST_TEACHING,
+                most=most_teaching(two.generated),
                 progress=progress,
             )
         )
     views: dict[str, Any] = {}
     if np.isfinite(estimate.distance.value[0]):
-        views["differential"] = _curves(
+        views["differential"] = curves_of(
             summary, chosen[0], streamed, split.test, places, two.names, estimate
         )
         if learner is not None and len(split.first.x) >= 9 * len(split.teach.x):
             taught = Events(split.first.x[:, two.learned], split.first.weight)
-            views["sensitivities"] = _sensitivities(
+            views["sensitivities"] = sensitivity_table(
                 learner, taught, len(split.teach.x), estimate, question.seed, progress
             )
     views["panels"] = panels.finished()
@@ -292,6 +300,13 @@ def _answered(
     return answers, [files.describe(s) for s in read], views, cautions
 
 
+def _shown(two: TwoSamples, first: Events, holdout: Events) -> list[int]:
+    """The columns that get a panel."""
+    if not len(first.x) and len(two.names) > MOST_PANELS:
+        first = files.spread(two.generated, _SHOWN, as_read=True)
+    return most_different(first, holdout, len(two.names))
+
+
 def _split(
     question: DifferentialQuestion, learner: Learner | None, two: TwoSamples, events: Events
 ) -> _Split:
@@ -300,8 +315,8 @@ def _split(
         return _Split(nothing, events, nothing, [(0, generated.table.n)])
     order = np.random.default_rng(question.seed).permutation(len(events.x))
     n_teach = int(question.fraction * len(events.x))
-    n_first = min(max(GEN_PER_TRUE * n_teach, 20_000), _MOST_TEACHING, generated.table.n // 2)
-    teaching_rows, rows = tallies.spread_blocks(generated.table.n, n_first)
+    size = n_first(generated, n_teach)
+    teaching_rows, rows = tallies.spread_blocks(generated.table.n, size)
     split = _Split(
         events.take(order[:n_teach]),
         events.take(order[n_teach:]),
@@ -333,51 +348,6 @@ def _training_events(
     shares = tallies.fractions_in(regions, train).integral
     table.close()
     return question.n_train * shares, train
-
-
-def _curves(
-    summary: ChosenSummary,
-    everything: tallies.RegionSummary,
-    streamed: tallies.Streamed,
-    test: Events,
-    places: tuple[int, int] | None,
-    names: Sequence[str],
-    estimate: DifferentialEstimate,
-) -> dict[str, Any]:
-    """What the plots show of the first region, everything."""
-    n_holdout = float(everything.holdout.counts.n_effective)
-    threshold = everything.threshold if summary.method == "threshold" else None
-    total, distance = streamed.totals[0], float(estimate.distance.value[0])
-    curves = {
-        "functions": distribution_functions(everything.grid, total, everything.holdout, threshold),
-        "approach": approach(streamed.grown, n_holdout, distance),
-    }
-    if places is None:
-        return curves
-    columns = list(places)
-    generated = Events(streamed.looked_at.x[:, columns], streamed.looked_at.weight)
-    true = Events(test.x[:, columns], test.weight)
-    return curves | {"map": ratio_map(generated, true, [names[i] for i in places])}
-
-
-def _sensitivities(
-    learner: Learner,
-    first: Events,
-    n_teach: int,
-    estimate: DifferentialEstimate,
-    seed: int,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    """The table beside a learned result, for distortions as large as the one that was found, or as
-    one the holdout could just show.
-    """
-    visible = 1 / np.sqrt(float(estimate.n_holdout[0]))
-    distance = min(max(float(estimate.distance.value[0]), visible), 0.3)
-    with progress("sensitivity to known distortions"):
-        rows = sensitivities(
-            learner, first, n_teach=n_teach, distance=distance, repetitions=5, seed=seed
-        )
-    return [row._asdict() for row in rows]
 
 
 def _negative(events: Events) -> int:

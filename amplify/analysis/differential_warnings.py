@@ -1,4 +1,6 @@
-"""What a reader of differential amplification should know before the numbers."""
+"""What a reader of differential amplification should know before the numbers. None of it is said
+of every run: what holds for all is in the verdicts and on the page.
+"""
 
 from collections.abc import Mapping
 
@@ -7,6 +9,7 @@ from amplify.analysis.summary import ChosenSummary
 from amplify.analysis.two_samples import TwoSamples
 from amplify.estimators.differential import weight_correlation
 from amplify.summaries import Summary
+from amplify.tables import files
 from amplify.tables.selection import Selection
 from amplify.types import Events
 
@@ -42,7 +45,6 @@ def differential_warnings(
     notes = [
         *_about_reading(question, two, train),
         *_about_sizes(two, n_loaded),
-        *_about_learning(question, summary),
     ]
     negative = {"holdout": negative_holdout, "generated": negative_generated}
     for name, events in tested.items():
@@ -58,7 +60,8 @@ def differential_warnings(
 def _about_reading(
     question: DifferentialQuestion, two: TwoSamples, train: Selection | None
 ) -> list[str]:
-    notes = []
+    notes = files.weight_notes(two.ignored, question.weight_column)
+    notes += files.precision_notes([two.generated, two.holdout])
     for name, sample in (
         ("generated", two.generated),
         ("holdout", two.holdout),
@@ -83,18 +86,6 @@ def _about_sizes(two: TwoSamples, n_loaded: int) -> list[str]:
     if n_gen < _ENOUGH_GENERATED * n_holdout:
         what = f"{n_gen} generated events are fewer than ten times the {n_holdout} holdout events"
         notes.append(f"{what}: their own noise limits the answer, generate more")
-    return notes
-
-
-def _about_learning(question: DifferentialQuestion, summary: ChosenSummary) -> list[str]:
-    if summary.learner is None:
-        return []
-    missed = "a learned ratio misses a part of the difference"
-    claim = "only 'fewer than' is claimed, and the table of sensitivities is no correction"
-    notes = [f"{missed}: {claim}"]
-    if question.log_prob_column is None and question.log_prob is None:
-        where = "where the generator knows its density"
-        notes.append(f"{where}, --log-prob-column makes the learned ratio more sensitive")
     return notes
 
 

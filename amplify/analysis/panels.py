@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
+from amplify.summaries.looks import Sample, moments, significance, square, value
 from amplify.types import Events
 
 PANEL_BINS = 40
+MOST_PANELS = 24  # more columns are not looked at one by one
 
 
 class Panel(NamedTuple):
@@ -19,12 +21,34 @@ class Panel(NamedTuple):
     regions: np.ndarray
 
 
+def most_different(generated: Events, holdout: Events, columns: int) -> list[int]:
+    """The columns, of the first so many, whose means or mean squares differ most, in standard
+    deviations; all of them where there are few.
+    """
+    both = [_sample(events, columns) for events in (generated, holdout)]
+    if columns <= MOST_PANELS or not all(len(sample.x) for sample in both):
+        return list(range(columns))[:MOST_PANELS]
+    of_gen, of_true = (moments(sample, [value, square]) for sample in both)
+    sizes = both[0].n, both[1].n
+    pairs = zip(of_gen, of_true, strict=True)
+    apart = np.max([significance(gen, true, *sizes) for gen, true in pairs], axis=0)
+    return sorted(np.argsort(-apart, kind="stable")[:MOST_PANELS].tolist())
+
+
+def _sample(events: Events, columns: int) -> Sample:
+    weight = np.ones(len(events.x)) if events.weight is None else events.weight
+    return Sample(events.x[:, :columns], weight / weight.sum())
+
+
 class Panels:
     """Histograms of columns, filled chunk by chunk with generated events beside a holdout."""
 
-    def __init__(self, names: Sequence[str], holdout: Events) -> None:
+    def __init__(
+        self, names: Sequence[str], holdout: Events, columns: Sequence[int] | None = None
+    ) -> None:
         x = holdout.x
-        varying = [i for i in range(len(names)) if len(x) and x[:, i].min() < x[:, i].max()]
+        wanted = range(len(names)) if columns is None else columns
+        varying = [i for i in wanted if len(x) and x[:, i].min() < x[:, i].max()]
         edges = [panel_edges(x[:, i]) for i in varying]
         stops = np.cumsum([len(e) - 1 for e in edges], dtype=int)
         places = [np.arange(stop - len(e) + 1, stop) for e, stop in zip(edges, stops, strict=True)]

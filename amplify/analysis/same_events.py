@@ -29,9 +29,10 @@ def refuse_same_events(
     looked_at = list(question.columns or two.names) or [summary.column or ""]
 
     def everything(other: Table) -> list[str]:
-        """The columns that both tables have, but for weights and densities."""
-        both = [c for c in holdout.columns if c in other.columns and c not in unlike]
-        return both[:_MOST_COMPARED] or looked_at
+        """The columns that both tables have, but for weights, densities and numbers of rows."""
+        no_physics = files.ignored_columns([holdout, other], looked_at)
+        both = [c for c in holdout.columns if c in other.columns]
+        return [c for c in both if c not in unlike | set(no_physics)][:_MOST_COMPARED] or looked_at
 
     def common(other: Table) -> int:
         """Events in common, in the columns that are looked at or in all that both have."""
@@ -53,8 +54,7 @@ def refuse_same_events(
     compared = looked_at if summary.learner else everything(holdout)
     notes = _about_copies(repeated(files.select(holdout, compared, drop_nonfinite=True)), summary)
     if question.train is None:
-        unchecked = "without --train nobody checked that the holdout was not used in training"
-        return [*notes, unchecked]
+        return notes
     train = samples.open_as_table(question.train, "training events")
     files.select(train, looked_at)
     same = common(train)

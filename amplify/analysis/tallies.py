@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
+from amplify.analysis.inside import MASKS, rows_inside
 from amplify.analysis.panels import Panels
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import distance_between
@@ -18,6 +19,7 @@ from amplify.tables.parallel import in_order
 from amplify.types import Events
 
 LOOKED_AT = 400_000  # generated events kept for maps and correlations
+_MOST_LOOKED_AT = 1 << 24  # numbers of them
 FEWEST_THAT_TEACH = 20  # generated or true events in a region
 _FIRST, _GROWTH = 100.0, 10**0.25  # the distance of the growing sample is noted from, by
 
@@ -82,7 +84,8 @@ def spread_blocks(n: int, n_teach: int, most: int = 64) -> tuple[Rows, Rows]:
 
 def load_rows(selection: files.Selection, rows: Rows) -> Events:
     """The events of these rows, in memory."""
-    parts = [files.load(selection, start=start, stop=stop) for start, stop in rows]
+    as_read = files.kept_as_read(selection)
+    parts = [files.load(selection, start=start, stop=stop, as_read=as_read) for start, stop in rows]
     return _joined(parts, len(selection.columns))
 
 
@@ -121,21 +124,27 @@ def learned_summaries(
         progress: of the learning.
     """
     summaries: list[RegionSummary] = []
-    inside = [np.asarray(regions.contains(events.x)) for events in (first, teach, test)]
+    inside = [rows_inside(regions, events.x) for events in (first, teach, test)]
     shares = [_fractions_of(regions, events) for events in (first, teach)]
+    of_all: np.ndarray | None = None
     with progress("learning", total=len(regions.labels)) as bar:
         for r in range(len(regions.labels)):
-            in_gen, in_true, in_test = (mask[:, r] for mask in inside)
-            tested = test.take(in_test)
+            in_gen, in_true, in_test = (rows[r] for rows in inside)
             everything = summaries[0].summary if r > 0 and not own else None
-            if everything is not None:
+            if everything is not None and of_all is not None:
                 threshold = df.region_threshold(*(float(share[r]) for share in shares))
+                tested = _Tested(of_all, test.weight, keep=False).take(in_test)
                 summaries.append(_region(everything, threshold, tested))
-            elif min(in_gen.sum(), in_true.sum()) < FEWEST_THAT_TEACH:
-                summaries.append(_nothing())
             else:
-                summary = _learned(learner, first.take(in_gen), teach.take(in_true), learned)
-                summaries.append(_region(summary, 0.0, tested))
+                taught = first.take(in_gen), teach.take(in_true)
+                if min(len(events.x) for events in taught) < FEWEST_THAT_TEACH:
+                    summaries.append(_nothing())
+                else:
+                    summary = _learned(learner, *taught, learned)
+                    events = test.take(in_test)
+                    tested = _Tested(summary(events.x), events.weight, keep=r == 0)
+                    of_all = tested.t if r == 0 else of_all
+                    summaries.append(_region(summary, 0.0, tested))
             bar.advance(1)
     return summaries
 
@@ -143,12 +152,12 @@ def learned_summaries(
 def column_summaries(
     index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events
 ) -> list[RegionSummary]:
-    """A column as the summary, in single precision so that both samples round alike. A ratio of
+    """A column as the summary, in the precision in which both samples are read. A ratio of
     densities cut to a region has its zero elsewhere.
     """
 
     def summary(x: np.ndarray) -> np.ndarray:
-        return x[:, index].astype(np.float32)
+        return x[:, index]
 
     count = len(regions.labels)
     thresholds = [0.0] * count
@@ -157,8 +166,10 @@ def column_summaries(
         of_test = _fractions_of(regions, test)
         pairs = zip(of_gen, of_test, strict=True)
         thresholds = [df.region_threshold(float(a), float(b)) for a, b in pairs]
-    inside = np.asarray(regions.contains(test.x))
-    return [_region(summary, thresholds[r], test.take(inside[:, r])) for r in range(count)]
+    t, several = summary(test.x), method == "ks"
+    rows = rows_inside(regions, test.x)
+    tested = [_Tested(t, test.weight, keep=several or r == 0).take(rows[r]) for r in range(count)]
+    return [_region(summary, *pair) for pair in zip(thresholds, tested, strict=True)]
 
 
 def stream(
@@ -180,7 +191,14 @@ def stream(
         below_zero = 0 if weight is None else int((weight < 0).sum())
         return _Chunk(Events(x, weight), tallies, below_zero, panels.count(x, weight))
 
-    chunks = (c for start, stop in rows for c in files.chunks(generated, start=start, stop=stop))
+    most_rows = max(MASKS // len(summaries), 1)
+    at_once = min(files.rows_at_once(len(generated.columns)), most_rows)
+    chunks = (
+        chunk
+        for start, stop in rows
+        for chunk in files.chunks(generated, at_once, start=start, stop=stop)
+    )
+    most_kept = min(LOOKED_AT, _MOST_LOOKED_AT // len(generated.columns))
     numbered = ((k == 0, *chunk) for k, chunk in enumerate(chunks))
     size = sum(stop - start for start, stop in rows)
     with progress("reading generated events", total=size) as bar:
@@ -195,7 +213,7 @@ def stream(
                         distance = distance_between(counts, summaries[r].holdout.counts)
                         grown.append((n, float(distance)))
                         due = n * _GROWTH
-            if done < LOOKED_AT:
+            if done < most_kept:
                 looked_at.append(chunk.events)
             panels.add(chunk.shown)
             negative += chunk.negative
@@ -214,7 +232,7 @@ def _tallies(
     is_first: bool,
 ) -> list[list[df.Tally]]:
     """Tallies of a chunk in each region; everything of the first chunk comes in growing pieces."""
-    inside = np.asarray(regions.contains(x))
+    inside = np.ascontiguousarray(np.asarray(regions.contains(x)).T)
     common = summaries[0].summary
     of_all = None if common is None else common(x)
     tallies: list[list[df.Tally]] = []
@@ -222,7 +240,7 @@ def _tallies(
         if region.summary is None:
             tallies.append([])
             continue
-        within = slice(None) if inside[:, r].all() else inside[:, r]
+        within = slice(None) if inside[r].all() else inside[r]
         if of_all is not None and region.summary is common:
             t = of_all[within]
         else:
@@ -254,9 +272,24 @@ def _fractions_of(regions: rg.Regions, events: Events) -> np.ndarray:
     return rg.fractions(sums, regions.labels).integral
 
 
-def _region(summary: Summary, threshold: float, tested: Events) -> RegionSummary:
-    t = summary(tested.x)
-    grid = np.unique(t) if len(t) else np.zeros(1)
+class _Tested(NamedTuple):
+    """Values of the summary of tested events [n], their weights, and whether the values themselves
+    are needed later, or only how many are below the threshold.
+    """
+
+    t: np.ndarray
+    weight: np.ndarray | None
+    keep: bool
+
+    def take(self, rows: Any) -> "_Tested":
+        """Those of these rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return self._replace(t=self.t[rows], weight=weight)
+
+
+def _region(summary: Summary, threshold: float, tested: _Tested) -> RegionSummary:
+    t = tested.t
+    grid = np.unique(t) if len(t) and tested.keep else np.zeros(1)
     tally = df.tally(grid, t, tested.weight, threshold=threshold)
     return RegionSummary(summary, threshold, grid, tally)
 

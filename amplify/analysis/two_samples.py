@@ -1,6 +1,6 @@
 """A generated sample and a holdout with the same columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -13,10 +13,11 @@ from amplify.errors import InputError
 from amplify.regions.cuts import Cut, columns_of
 from amplify.tables import files
 from amplify.tables.table import Table
-from amplify.text import listed
+from amplify.text import listed, no_physics
 from amplify.types import Events
 
-_MOST_HOLDOUT = 1 << 26  # numbers of the holdout kept in memory, 512 MB
+# of the holdout kept in memory, of few and of many columns
+_FEW_BYTES, _MANY_BYTES = 1 << 29, 3 << 29
 
 
 class TwoSamples(NamedTuple):
@@ -30,6 +31,7 @@ class TwoSamples(NamedTuple):
         texts: how the user wrote the columns that regions look at, names and cuts.
         learned: index of the columns that a learner sees: names and log density.
         summary: place of the column that is the summary, if one is.
+        ignored: columns that are no physics, and why.
     """
 
     generated: files.Selection
@@ -38,6 +40,7 @@ class TwoSamples(NamedTuple):
     texts: list[str]
     learned: Any
     summary: int
+    ignored: Mapping[str, str] = {}
 
 
 def open_two_samples(
@@ -61,18 +64,21 @@ def open_two_samples(
     for table in tables:
         opened.callback(table.close)
     weights = _weights(tables, question.weight_column)
-    _check_columns(tables, question)
+    ignored: dict[str, str] = {}
+    if not question.columns:
+        ignored = files.ignored_columns(tables, _named(question, summary))
+    _check_columns(tables, question, ignored)
     # an observable is looked at like other columns; a density or a ratio is not
     ratio = summary.column if summary.method == "threshold" else None
     extra = [c for c in (question.log_prob_column, ratio) if c]
     wanted = list(question.columns or ())
     if not wanted:
-        every = files.select(tables[0], None, weights[0]).names
+        every = files.select(tables[0], None, weights[0], ignored=ignored).names
         wanted = [c for c in every if c not in extra]
     names = files.select(tables[0], wanted).names if wanted else []
     if not names and summary.column is None:
         fix = "name them with --columns"
-        got = "none but weight and log_prob"
+        got = f"none but {no_physics(ignored) or 'weight and log_prob'}"
         raise InputError(tables[0].source, "columns to learn from", got, fix)
     extra = [c for c in (*extra, summary.column) if c and c not in names]
     texts = wanted + [c for c in columns_of(cuts, names, tables[0]) if c not in names]
@@ -90,12 +96,21 @@ def open_two_samples(
         place = among.index(summary.column)
     everything = len(learned) == len(chosen)
     columns = slice(None) if everything else learned
-    return TwoSamples(of_gen, of_holdout, names, texts, columns, place)
+    return TwoSamples(of_gen, of_holdout, names, texts, columns, place, ignored)
 
 
 def load_holdout(holdout: files.Selection) -> Events:
     """The holdout in memory, or as much of it as may be."""
-    return files.spread(holdout, _MOST_HOLDOUT // len(holdout.columns))
+    as_read = files.kept_as_read(holdout)
+    return files.spread(holdout, most_holdout(holdout), as_read=as_read)
+
+
+def most_holdout(holdout: files.Selection) -> int:
+    """Events of the holdout that are kept in memory at most."""
+    columns = len(holdout.columns)
+    if columns <= files.MANY:
+        return _FEW_BYTES // (8 * columns)
+    return _MANY_BYTES // ((4 if files.kept_as_read(holdout) else 8) * columns)
 
 
 def check_weights(source: str, weight: np.ndarray | None) -> None:
@@ -117,10 +132,18 @@ def _weights(tables: Sequence[Table], column: str | None) -> list[str | None]:
     return weights
 
 
-def _check_columns(tables: Sequence[Table], question: DifferentialQuestion) -> None:
+def _named(question: DifferentialQuestion, summary: ChosenSummary) -> list[str]:
+    """The columns that somebody asked for: as weights, log density or summary."""
+    asked = (question.weight_column, question.log_prob_column, summary.column)
+    return [name for text in asked if text for name in files.names_in(text)]
+
+
+def _check_columns(
+    tables: Sequence[Table], question: DifferentialQuestion, ignored: Collection[str]
+) -> None:
     """Unless columns are named, both samples have the same."""
-    weight = question.weight_column
-    of_gen, of_holdout = ([c for c in t.columns if c != weight] for t in tables)
+    other = {question.weight_column, *ignored}
+    of_gen, of_holdout = ([c for c in t.columns if c not in other] for t in tables)
     if question.columns is None and set(of_gen) != set(of_holdout):
         expected = f"the columns of {tables[0].source}, {listed(of_gen, 6)}"
         fix = "name the common ones with --columns"

@@ -42,7 +42,8 @@ class Averaging:
     """package.module:function, a function fit(x_train, seed) -> sample(n, seed) in any framework;
     trained in a process of its own for each member."""
     train: tuple[str, ...] | None = None
-    """With --generator: the training events; each member learns from a bootstrap sample of them."""
+    """The training events: generated or held-out events that are among them are found. With
+    --generator each member learns from a bootstrap sample of them."""
     n_gen: Count | None = None
     """With --generator: events per member; default 100000, or ten times the training events if
     that is more."""
@@ -67,7 +68,9 @@ class Averaging:
     drop_nonfinite: bool = False
     """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
     level: float = 0.68
-    """Confidence level of the intervals."""
+    """Confidence level of the two-sided intervals."""
+    limit_level: float = 0.95
+    """Confidence level of limits, "more than" and "fewer than", which are one-sided."""
     seed: int = 0
     """Of the bootstrap and the trainings; with files nothing is random."""
     dry_run: bool = False
@@ -125,16 +128,23 @@ class Averaging:
             return
         # expressions of the training file are columns of the members
         of_members = replace(
-            question, n_train=trained.n_train, columns=None, weight_column=trained.weight_column
+            question,
+            n_train=trained.n_train,
+            columns=None,
+            weight_column=trained.weight_column,
+            train=None if "-" in (self.train or ()) else self.train,  # it was read
         )
         result = answer(
             of_members,
             trained.members,
             self.holdout,
             failed=trained.failed,
+            bootstraps=True,
             notes=trained.notes,
             progress=progress_bar,
         )
+        settings = {**result.settings, "columns_ignored": trained.ignored}
+        result = replace(result, settings=settings)
         publish(result.with_command(command), directory, self.json_to)
 
     def _question(self) -> "AveragingQuestion":
@@ -149,34 +159,32 @@ class Averaging:
             weight_column=self.weight_column,
             holdout_columns=self.columns,
             holdout_weight=self.weight_column,
+            train=self.train,
             drop_nonfinite=self.drop_nonfinite,
             level=self.level,
+            limit_level=self.limit_level,
             seed=self.seed,
         )
 
     def _announce(self) -> None:
         from contextlib import ExitStack
 
-        from amplify.analysis.averaging import prepare
+        from amplify.analysis.cost import averaging_cost
+        from amplify.analysis.opened_members import prepare
         from amplify.commands import dry_run
-        from amplify.regions import count
 
         with ExitStack() as opened:
             prepared = prepare(self._question(), self.members, self.holdout, opened, dry_run=True)
-            regions, estimated = prepared.layout.regions, prepared.layout.estimated
-            dry_run.announce(
-                prepared.selections,
-                lambda x, w: count(regions, x, w),
-                len(estimated),
-                self.json_to,
-            )
+            layout = prepared.layout
+            forecast = averaging_cost(prepared.selections, layout.regions, layout.estimated)
+            dry_run.announce(prepared.selections, forecast, len(layout.estimated), self.json_to)
 
     def _check_files(self) -> None:
         if self.n_train is None:
             expected = "the number of training events of one member"
             fix = "give it; only --generator can count them"
             raise InputError("--n-train", expected, "nothing", fix)
-        if self.train or self.n_gen or self.timeout:
-            what = "--train, --n-gen and --timeout"
+        if self.n_gen or self.timeout:
+            what = "--n-gen and --timeout"
             fix = "drop them, or name a --generator"
             raise InputError(what, "to go with --generator", "members from files", fix)

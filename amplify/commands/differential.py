@@ -65,8 +65,11 @@ class Differential:
     honoured."""
     drop_nonfinite: bool = False
     """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
-    level: float | None = None
-    """Confidence level: default .68, or .90 for the one-sided limit of a learned ratio."""
+    level: float = 0.68
+    """Confidence level of the two-sided intervals."""
+    limit_level: float = 0.95
+    """Confidence level of limits, "more than" and "fewer than", which are one-sided; a learned
+    ratio claims nothing else."""
     seed: int = 0
     """Of the split of the holdout and the learner."""
     dry_run: bool = False
@@ -100,6 +103,7 @@ class Differential:
             cross_fit=self.cross_fit,
             drop_nonfinite=self.drop_nonfinite,
             level=self.level,
+            limit_level=self.limit_level,
             seed=self.seed,
         )
         if self.dry_run:
@@ -116,13 +120,9 @@ class Differential:
 
         with ExitStack() as opened:
             prepared = prepare(question, self.generated, self.holdout, opened, dry_run=True)
-            learning = "Learning the ratio takes about ten seconds more"
-            values = "its values about .1 s for a million events"
-            regions = prepared.regions
             dry_run.announce(
                 [prepared.two.generated, prepared.two.holdout],
-                lambda x, w: regions.contains(x),
-                len(regions.labels),
+                prepared.forecast,
+                len(prepared.regions.labels),
                 self.json_to,
-                more=[f"{learning}, and {values}."] if prepared.summary.learner else [],
             )

@@ -1,20 +1,22 @@
-"""--dry-run: what would be read, and how long it may take. Nothing is written."""
+"""--dry-run: what would be read, how long it may take and how much memory. Nothing is written."""
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amplify.commands.output import say
 from amplify.results.records import write_json
 from amplify.tables import files
-from amplify.text import number
+from amplify.text import listed, number
+
+if TYPE_CHECKING:
+    from amplify.analysis.cost import Forecast
 
 
 def announce(
     samples: Sequence[files.Selection],
-    work: Callable[..., Any],
+    forecast: "Forecast",
     regions: int,
     json_to: str | None,
     *,
@@ -24,21 +26,23 @@ def announce(
 
     Args:
         samples: what would be read.
-        work: what is done with each chunk (events, weights), timed on the first one.
+        forecast: of the whole command.
         regions: how many are estimated.
         json_to: - prints JSON on standard output.
-        more: lines about work that reading does not measure.
+        more: further lines.
     """
-    reading = [_read(sample, work) for sample in samples]
+    from amplify.analysis.cost import available_bytes
+
+    reading = [_read(sample) for sample in samples]
     for read in reading:
         say(_line(read))
-    seconds = sum(read["seconds"] for read in reading)
-    looked_at = f"{regions} region{'s' if regions > 1 else ''}"
-    duration = number(max(seconds, 1))
-    say(f"{looked_at}; reading and counting would take about {duration} s. Nothing was written.")
+    looked_at = f"{number(regions)} region{'s' if regions > 1 else ''}"
+    say(f"{looked_at}; all of it would take {forecast.words}. Nothing was written.")
+    if forecast.bytes > available_bytes():
+        more = [*more, "There is not that much memory: the command would refuse."]
     for line in more:
         say(line)
-    plan = {"dry_run": True, "inputs": reading, "regions": regions, "seconds": seconds}
+    plan = {"dry_run": True, "inputs": reading, "regions": regions, **forecast._asdict()}
     tell(plan | {"notes": list(more)}, json_to)
 
 
@@ -50,8 +54,8 @@ def tell(plan: dict[str, Any], json_to: str | None) -> None:
         write_json(Path(json_to), plan)
 
 
-def _read(sample: files.Selection, work: Callable[..., Any]) -> dict[str, Any]:
-    """What would be read of a sample, and the seconds that it would take."""
+def _read(sample: files.Selection) -> dict[str, Any]:
+    """What would be read of a sample."""
     table = sample.table
     return {
         "path": table.source,
@@ -60,7 +64,6 @@ def _read(sample: files.Selection, work: Callable[..., Any]) -> dict[str, Any]:
         "columns": sample.names,
         "weighted": sample.weight is not None,
         "bytes": sum(part.path.stat().st_size for part in table.parts),
-        "seconds": _seconds(sample, work),
     }
 
 
@@ -68,19 +71,6 @@ def _line(read: Mapping[str, Any]) -> str:
     """The same for people."""
     parts = f" in {read['files']} files" if read["files"] > 1 else ""
     size = f"{read['bytes'] / 1e6:,.1f} MB"
-    columns = ", ".join(read["columns"])
     weights = ", weighted" if read["weighted"] else ""
+    columns = listed(read["columns"], 12)
     return f"{read['path']}: {read['events']:,} events{parts}, {size}, columns {columns}{weights}"
-
-
-def _seconds(sample: files.Selection, work: Callable[..., Any]) -> float:
-    """From two chunks in the middle: the first call of anything is slow, the second one counts."""
-    n = sample.table.n
-    size = min(files.CHUNK, n)
-    start = max((n - 2 * size) // 2, 0)
-    chunks = files.chunks(sample, size, start=start, stop=min(start + 2 * size, n))
-    first = next(chunks)
-    work(*first)
-    begin = time.perf_counter()
-    work(*next(chunks, first))
-    return (time.perf_counter() - begin) * n / size

@@ -19,6 +19,7 @@ from amplify.progress import progress_bar
 from amplify.regions.cuts import read_cuts
 from amplify.tables import files
 from amplify.tables.overlap import overlap
+from amplify.text import no_physics
 from amplify.types import Events
 
 _MEMBERS = 8
@@ -51,6 +52,7 @@ class Trained(NamedTuple):
         failed: members that failed, and why.
         weight_column: of the files.
         notes: warnings.
+        ignored: columns of the training file that are no physics, and why.
     """
 
     members: tuple[str, ...]
@@ -58,6 +60,7 @@ class Trained(NamedTuple):
     failed: list[dict[str, Any]]
     weight_column: str | None
     notes: list[str]
+    ignored: dict[str, str]
 
 
 def check_before_training(
@@ -72,7 +75,8 @@ def check_before_training(
     if holdout is None or "-" in holdout:
         return
     table = files.open_sample(holdout)
-    held_out = files.select(table, question.holdout_columns, drop_nonfinite=True)
+    ignored = {} if question.holdout_columns else files.ignored_columns([table])
+    held_out = files.select(table, question.holdout_columns, drop_nonfinite=True, ignored=ignored)
     if train is not None and "-" not in train:
         training = files.open_sample(train)
         columns = question.holdout_columns or held_out.names
@@ -96,6 +100,9 @@ def train(
         raise InputError("--n-train", "nothing beside --generator", str(request.n_train), fix)
     members = _number(request.members)
     table = files.open_sample(request.train)
+    ignored: dict[str, str] = {}
+    if not request.columns:
+        ignored = files.ignored_columns([table], files.names_in(request.weight_column or ""))
     try:
         selection = files.counted(
             files.select(
@@ -103,8 +110,12 @@ def train(
                 request.columns,
                 request.weight_column,
                 drop_nonfinite=request.drop_nonfinite,
+                ignored=ignored,
             )
         )
+        if not selection.columns:
+            fix, got = "name them with --columns", f"none but {no_physics(ignored)}"
+            raise InputError(table.source, "columns to learn", got, fix)
         if selection.n < 2:
             raise InputError(table.source, "training events", str(selection.n), "give more")
         n_gen = request.n_gen or max(_N_GEN, 10 * selection.n)
@@ -112,6 +123,7 @@ def train(
             _announce(directory, request, selection, members, n_gen, json_to)
             return None
         events, x = _loaded(selection)
+        coarse = files.precision_notes([selection])
     finally:
         table.close()
     where = directory / "members"
@@ -134,11 +146,13 @@ def train(
         )
     for failure in done.failed:
         say(f"warning: member {failure['member']} failed: {failure['reason']}")
-    notes = []
+    notes = [*files.weight_notes(ignored, request.weight_column), *coarse]
     if selection.dropped:
         what = f"{selection.dropped} training events have values that are not finite"
         notes.append(f"{what} and were left out (--drop-nonfinite)")
-    return Trained(tuple(map(str, done.files)), len(x), done.failed, done.weight_column, notes)
+    return Trained(
+        tuple(map(str, done.files)), len(x), done.failed, done.weight_column, notes, ignored
+    )
 
 
 def _loaded(selection: files.Selection) -> tuple[Events, np.ndarray]:

@@ -7,7 +7,6 @@ members are the same.
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from amplify.external.protocol import (
@@ -83,7 +82,7 @@ def external_members(
         progress: called with (members done, members, note).
 
     Returns:
-        The samples in JAX's precision: single, unless x64 is switched on.
+        The samples, arrays of NumPy in the precision that the generator gives.
 
     Raises:
         InputError: events, weights or settings that make no sense, a fit that takes no weights, or
@@ -151,7 +150,5 @@ def _stacked(good: dict[int, Block]) -> Samples | None:
     weights = [weight for _, weight in good.values() if weight is not None]
     if len(weights) not in (0, len(good)):
         raise mixed_weights()
-    return Samples(
-        jnp.asarray(np.stack([x for x, _ in good.values()])),
-        jnp.asarray(np.stack(weights)) if weights else None,
-    )
+    # of NumPy: JAX would make single precision of double
+    return Samples(np.stack([x for x, _ in good.values()]), np.stack(weights) if weights else None)

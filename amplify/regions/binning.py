@@ -10,6 +10,8 @@ import numpy as np
 from amplify.errors import InputError
 from amplify.regions.shapes import Observable, Regions, radius
 
+_LARGE = 1e6  # an end whose first six digits leave out whole units
+
 
 def bins(observable: Observable, edges: Sequence[float] | np.ndarray, name: str) -> Regions:
     """Bins low <= observable < high between consecutive edges; infinite edges make tails.
@@ -66,7 +68,8 @@ def intervals(
     def contains(x: Any) -> Any:
         values = observable(x)[..., None]
         shape = (1,) * (values.ndim - 1) + lower.shape
-        return (values >= lower.reshape(shape)) & (values < upper.reshape(shape))
+        above, below = (_ends_like(end, values.dtype).reshape(shape) for end in (lower, upper))
+        return (values >= above) & (values < below)
 
     def inside(x: np.ndarray, summed: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         values = np.asarray(observable(x))
@@ -78,7 +81,8 @@ def intervals(
         in_cells = [np.bincount(cell, numbers, len(ends) + 1) for numbers in summed]
         return [_sums_between(sums, first, last) for sums in in_cells]
 
-    labels = tuple(_interval_label(name, a, b) for a, b in zip(lower, upper, strict=True))
+    apart = _apart(ends)
+    labels = tuple(_interval_label(name, a, b, apart) for a, b in zip(lower, upper, strict=True))
     return Regions(contains, labels, inside)
 
 
@@ -263,19 +267,41 @@ def _sums_between(
 
 def _ends_like(ends: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Ends in single precision that part the same single-precision values, so that those need no
-    conversion.
+    conversion, and JAX, which would round the ends, agrees with NumPy.
     """
     if dtype != np.float32:
         return ends
-    near = ends.astype(np.float32)
+    with np.errstate(over="ignore"):
+        near = ends.astype(np.float32)
     return np.where(near < ends, np.nextafter(near, np.float32(np.inf)), near)
 
 
-def _interval_label(name: str, low: float, high: float) -> str:
+def _apart(ends: np.ndarray) -> float:
+    """The distance of neighbouring ends that are typical; nan of one."""
+    finite = ends[np.isfinite(ends)]
+    return float(np.median(np.diff(finite))) if len(finite) > 1 else np.nan
+
+
+def _interval_label(name: str, low: float, high: float, apart: float) -> str:
+    """Ends in digits that tell them from their neighbours, which are so far `apart`."""
+    distance = high - low if np.isfinite(high - low) else apart
+    lower, upper = (_said(end, distance) for end in (low, high))
     if np.isinf(low) and np.isinf(high):
         return f"all {name}"
     if np.isinf(high):
-        return f"{name} >= {low:.6g}"
+        return f"{name} >= {lower}"
     if np.isinf(low):
-        return f"{name} < {high:.6g}"
-    return f"{low:.6g} <= {name} < {high:.6g}"
+        return f"{name} < {upper}"
+    return f"{lower} <= {name} < {upper}"
+
+
+def _said(end: float, distance: float) -> str:
+    """Six digits, or as many as show a hundredth of the distance to the next end; of an end without
+    a neighbour, as many as it has, up to twelve, where it is so large that six say little.
+    """
+    if not np.isfinite(end) or end == 0:
+        return f"{end:.6g}"
+    if np.isnan(distance):
+        return f"{end:.12g}" if abs(end) >= _LARGE else f"{end:.6g}"
+    digits = np.ceil(np.log10(abs(end) / distance) + 2)
+    return f"{end:.{int(np.clip(digits, 6, 17))}g}"

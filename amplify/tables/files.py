@@ -2,18 +2,26 @@
 use.
 
 `sources` opens (.npy, .npz, HDF5, Parquet, ROOT), `selection` chooses columns and the weight,
-`reading` reads and checks them in chunks, `description` says what was read. Two-dimensional arrays
-have columns x0, x1, ..., everything else has columns by their names.
+`physics` says what is left out where none are named, `reading` reads and checks them in chunks,
+`description` says what was read. Two-dimensional arrays have columns x0, x1, ..., everything else
+has columns by their names.
 """
 
 from amplify.tables.description import describe as describe
+from amplify.tables.physics import ignored_columns as ignored_columns
+from amplify.tables.physics import weight_notes as weight_notes
+from amplify.tables.precision import precision_notes as precision_notes
 from amplify.tables.reading import CHUNK as CHUNK
+from amplify.tables.reading import MANY as MANY
 from amplify.tables.reading import chunks as chunks
 from amplify.tables.reading import counted as counted
+from amplify.tables.reading import kept_as_read as kept_as_read
 from amplify.tables.reading import load as load
+from amplify.tables.reading import rows_at_once as rows_at_once
 from amplify.tables.reading import spread as spread
 from amplify.tables.selection import Selection as Selection
 from amplify.tables.selection import has_column as has_column
+from amplify.tables.selection import names_in as names_in
 from amplify.tables.selection import refuse_no_numbers as refuse_no_numbers
 from amplify.tables.selection import same_precision as same_precision
 from amplify.tables.selection import select as select

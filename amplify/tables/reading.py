@@ -14,6 +14,8 @@ from amplify.tables.table import locate
 from amplify.types import Events
 
 CHUNK = 1 << 18  # rows read at once
+_NUMBERS = 1 << 23  # in a chunk of many columns
+MANY = 30  # columns
 
 
 def chunks(
@@ -28,7 +30,7 @@ def chunks(
         InputError: values that are not finite: how many, the first with its file, row and column.
     """
     stop = selection.table.n if stop is None else stop
-    size = CHUNK if size is None else size
+    size = rows_at_once(len(selection.columns)) if size is None else size
     for first in range(start, stop, size):
         block, weight = _read(selection, first, min(first + size, stop))
         finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
@@ -38,6 +40,20 @@ def chunks(
             good = _finite_rows(block, weight)
             block, weight = block[good], None if weight is None else weight[good]
         yield block, weight
+
+
+def rows_at_once(columns: int) -> int:
+    """Rows of a chunk: `CHUNK` up to 32 columns, fewer of more."""
+    return min(CHUNK, max(_NUMBERS // max(columns, 1), 1))
+
+
+def kept_as_read(selection: Selection) -> bool:
+    """Whether events are kept in memory in the precision in which they are read: of many columns
+    in single precision, where nothing is gained by twice the memory.
+    """
+    columns = selection.columns
+    many = len(columns) > MANY and all(column.plain for column in columns)
+    return many and selection.table.all_single([column.needs[0] for column in columns])
 
 
 def counted(selection: Selection) -> Selection:
@@ -60,27 +76,35 @@ def counted(selection: Selection) -> Selection:
     return selection._replace(dropped=dropped)
 
 
-def load(selection: Selection, *, start: int = 0, stop: int | None = None) -> Events:
-    """The events of the rows from start to stop, or all, in memory; float64."""
+def load(
+    selection: Selection, *, start: int = 0, stop: int | None = None, as_read: bool = False
+) -> Events:
+    """The events of the rows from start to stop, or all, in memory; float64, or `as_read`: float32
+    where all columns are.
+    """
     blocks = list(chunks(selection, start=start, stop=stop))
     if not blocks:
         return Events(np.zeros((0, len(selection.columns))))
     weights = [weight for _, weight in blocks if weight is not None]
+    # many columns are read event by event, few column by column
+    x = np.concatenate([np.ascontiguousarray(x) if as_read else x for x, _ in blocks])
     return Events(
-        np.concatenate([x for x, _ in blocks]).astype(np.float64),
-        np.concatenate(weights) if weights else None,
+        x if as_read else x.astype(np.float64), np.concatenate(weights) if weights else None
     )
 
 
-def spread(selection: Selection, limit: int, blocks: int = 64) -> Events:
+def spread(selection: Selection, limit: int, blocks: int = 64, *, as_read: bool = False) -> Events:
     """At most `limit` events in blocks that are evenly spread over the sample, in memory: enough
     for the edges of bins, and soon read.
     """
     n = selection.table.n
     if n <= limit:
-        return load(selection)
+        return load(selection, as_read=as_read)
     starts = [k * n // blocks for k in range(blocks)]
-    pieces = [load(selection, start=start, stop=start + limit // blocks) for start in starts]
+    pieces = [
+        load(selection, start=start, stop=start + limit // blocks, as_read=as_read)
+        for start in starts
+    ]
     weights = [piece.weight for piece in pieces if piece.weight is not None]
     return Events(
         np.concatenate([piece.x for piece in pieces]),
@@ -94,7 +118,8 @@ def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.n
     wanted = columns if weight is None else (*columns, weight)
     needs = list(dict.fromkeys(name for expression in wanted for name in expression.needs))
     values = dict(zip(needs, table.read(start, stop, needs), strict=True))
-    single = all(column.plain and table.dtype(column.needs[0]) == np.float32 for column in columns)
+    plain = all(column.plain for column in columns)
+    single = plain and table.all_single([column.needs[0] for column in columns])
     block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
     for row, column in zip(block, columns, strict=True):
         row[:] = column.value(values)
@@ -114,8 +139,9 @@ def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 def _nonfinite(selection: Selection) -> InputError:
     """Counts what is not finite in the whole sample, and finds the first."""
     table, events, place = selection.table, 0, ""
-    for start in range(0, table.n, CHUNK):
-        block, weight = _read(selection, start, min(start + CHUNK, table.n))
+    size = rows_at_once(len(selection.columns))
+    for start in range(0, table.n, size):
+        block, weight = _read(selection, start, min(start + size, table.n))
         good = _finite_rows(block, weight)
         events += int((~good).sum())
         if not place and not good.all():

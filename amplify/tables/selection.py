@@ -1,7 +1,7 @@
 """Which columns of a sample are looked at: names, or expressions of names, and the weight."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +49,10 @@ def select(
     weight_column: str | None = None,
     *,
     drop_nonfinite: bool = False,
+    ignored: Collection[str] = (),
 ) -> Selection:
     """Chooses columns, or expressions of columns, NAME=EXPRESSION to give one a name; all but the
-    weight where none are named.
+    weight, and those that are ignored, where none are named.
 
     Args:
         table: the sample.
@@ -59,18 +60,20 @@ def select(
         weight_column: a name or an expression.
         drop_nonfinite: leave out events with a value that is not finite, instead of refusing them;
             `amplify.tables.reading.counted` then says how many.
+        ignored: columns that are no physics; see `amplify.tables.physics`.
 
     Raises:
         InputError: a column that the sample does not have, or one that is no column of numbers.
     """
     weight = None if weight_column is None else _expression(table, weight_column)
-    if columns is None and table.refused:
+    if columns is None and set(table.refused) - set(ignored):
         raise _some_are_no_numbers(table)
     if columns:
         names = list(columns)
     else:
         weight_needs = () if weight is None else weight.needs
-        names = [name for name in table.columns if name not in weight_needs]
+        others = {*weight_needs, *ignored}
+        names = [name for name in table.columns if name not in others]
     chosen = tuple(_expression(table, name) for name in names)
     _refuse_repeated([column.label for column in chosen])
     for column in chosen:
@@ -106,7 +109,7 @@ def has_column(table: Table, text: str) -> bool:
     """Whether a column, or one that an expression needs, is in the sample, be it of numbers or
     not.
     """
-    return any(name in table.columns or name in table.refused for name in _names_in(text))
+    return any(name in table.columns or name in table.refused for name in names_in(text))
 
 
 def refuse_no_numbers(table: Table, text: str, what: str) -> None:
@@ -116,7 +119,7 @@ def refuse_no_numbers(table: Table, text: str, what: str) -> None:
     Raises:
         InputError: `what` was given, and a column in `text` holds no numbers.
     """
-    for name in _names_in(text.strip()):
+    for name in names_in(text.strip()):
         if name in table.refused and name not in table.columns:
             flat = listed(_flat(table, name.split("_")[0]))
             raise InputError(
@@ -127,7 +130,7 @@ def refuse_no_numbers(table: Table, text: str, what: str) -> None:
             )
 
 
-def _names_in(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
     """What may be names of columns in an expression: all of it, what stands in backticks, and
     words.
     """

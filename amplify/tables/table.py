@@ -25,7 +25,8 @@ class Table(NamedTuple):
     one array each.
 
     Columns that are no numbers, or several per event without a fixed size, are in `refused`, with
-    what they are. An array in memory has no `parts`, and a `digest` of its own.
+    what they are. An array in memory has no `parts`, and a `digest` of its own. Columns in `index`
+    are labels of rows, as the file itself says.
     """
 
     source: str
@@ -37,11 +38,21 @@ class Table(NamedTuple):
     close: Callable[[], None] = lambda: None
     refused: Mapping[str, str] = {}
     digest: Callable[[], str] | None = None
+    index: tuple[str, ...] = ()
 
     def dtype(self, column: str) -> np.dtype:
         """float32 where that holds every value, else float64."""
-        kind = self.dtypes[self.columns.index(column)].newbyteorder("=")
-        return np.dtype(np.float32 if kind in (np.float16, np.float32) else np.float64)
+        return _read_as(self.dtypes[self.columns.index(column)])
+
+    def all_single(self, names: Sequence[str]) -> bool:
+        """Whether float32 holds every value of these columns."""
+        kinds = dict(zip(self.columns, self.dtypes, strict=True))
+        return all(_read_as(kinds[name]) == np.float32 for name in names)
+
+
+def _read_as(dtype: np.dtype) -> np.dtype:
+    kind = dtype.newbyteorder("=")
+    return np.dtype(np.float32 if kind in (np.float16, np.float32) else np.float64)
 
 
 def numbers(dtype: np.dtype) -> bool:
@@ -63,8 +74,9 @@ def joined(source: str, tables: Sequence[Table]) -> Table:
     first = tables[0]
     if len(tables) == 1:
         return first
+    index = {name for table in tables for name in table.index}
     for table in tables[1:]:
-        differ = sorted(set(table.columns) ^ set(first.columns))
+        differ = sorted((set(table.columns) ^ set(first.columns)) - index)
         if differ:
             raise InputError(
                 table.source,
@@ -90,19 +102,20 @@ def joined(source: str, tables: Sequence[Table]) -> Table:
         for table in tables:
             table.close()
 
+    # some files may have labels of rows that others lack
+    columns = tuple(c for c in first.columns if all(c in table.columns for table in tables))
     # a file in single and another in double precision are read in double
-    dtypes = tuple(
-        np.result_type(*(table.dtype(name) for table in tables)) for name in first.columns
-    )
+    dtypes = tuple(np.result_type(*(table.dtype(name) for table in tables)) for name in columns)
     return Table(
         source,
-        first.columns,
+        columns,
         dtypes,
         int(ends[-1]),
         read,
         tuple(p for t in tables for p in t.parts),
         close,
         first.refused,
+        index=tuple(name for name in columns if name in index),
     )
 
 

@@ -6,6 +6,7 @@ with other rows.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
+from amplify.tables.precision import coarse_columns
 from amplify.training.loop import FitConfig, compiled
 from amplify.training.trained import Ensemble, Fitted
 from amplify.types import Generator, Trainable
@@ -95,6 +97,9 @@ def fit_members(
             `error.ensemble.survivors()` the others.
     """
     _check(generator, x, weight, rows, config)
+    for column in coarse_columns(np.asarray(x)):
+        what = f"training events: {column}, single precision does not resolve it"
+        warnings.warn(f"{what}; subtract an offset from it", stacklevel=2)
     x = jnp.asarray(x, jnp.float32)
     weight = jnp.ones(x.shape[0], x.dtype) if weight is None else jnp.asarray(weight, x.dtype)
     members = rows.shape[0]

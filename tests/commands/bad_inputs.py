@@ -145,7 +145,11 @@ SAMPLES = {
     "train: missing": ("missing.npy", f"{DIFF} --train missing.npy"),
     "train: other columns": ("narrow.npy", f"{DIFF} --train narrow.npy"),
     "train: nan": ("nan in row 321, column x1", f"{DIFF} --train nan.npy"),
-    "train: without a generator": ("--generator", f"{TWO} --train a.npy"),
+    "n_gen: without a generator": ("--generator", f"{TWO} --n-gen 10"),
+    "holdout: among the training events": (
+        "not used in training",
+        f"{TWO} --holdout holdout.npy --train holdout.npy",
+    ),
     "stdin: nothing": ("pipe a file", differential("-", "holdout.npy")),
     "drop: nothing left": ("none", averaging("a.npy b.npy all_nan.npy", "--drop-nonfinite")),
 }
@@ -167,6 +171,8 @@ NUMBERS = {
     "level: 2, learned": ("level", f"{DIFF} --level 2"),
     "level: 2, observable": ("level", f"{DIFF} --level 2 --summary column:x0"),
     "level: 0": ("level", f"{DIFF} --level 0"),
+    "limit level: 0.5": ("--limit-level", f"{DIFF} --limit-level .5"),
+    "limit level: 95": ("--limit-level", f"{TWO} --limit-level 95"),
     "level: nan": ("between 0 and 1", f"{DIFF} --level nan"),
     "fraction: 2": ("between 0 and 1", f"{DIFF} --fraction 2"),
     "fraction: 0": ("--fraction", f"{DIFF} --fraction 0"),

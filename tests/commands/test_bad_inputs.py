@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amplify.analysis import averaging as analysis
+from amplify.analysis import opened_members
 from amplify.cli import main
 from amplify.tables import reading
 from amplify.tables.formats import READERS
@@ -133,7 +133,7 @@ def test_nan_in_the_middle_of_chunk_7(call, column, name, bad_row, here, capsys)
 
 
 def test_the_first_bad_value_is_located_and_all_are_counted(here, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(analysis, "_EDGE_EVENTS", 2 * 640)
+    monkeypatch.setattr(opened_members, "_EDGE_EVENTS", 2 * 640)
     x = np.random.default_rng(2).normal(size=(6400, 2))
     np.save(tmp_path / "fine.npy", x + 1)
     x[50, 0] = x[302, 1] = np.nan

@@ -42,11 +42,13 @@ def _pair(tmp_path, rng, n_gen, n_holdout, *gen, **generated):
 
 # known truth
 
+STRICT = "--level .999 --limit-level .999"
+
 
 @pytest.mark.usefixtures("page")
 def test_exact_ratio_covers_the_truth(truth, tmp_path, capsys):
     """False-alarm rate .001."""
-    results = run(tmp_path / "run", *truth, "--summary ratio:t --level .999")
+    results = run(tmp_path / "run", *truth, f"--summary ratio:t {STRICT}")
     e, *_ = results["estimates"]
     assert results["schema"] == "amplify/1" and set(KEYS.split()) <= set(e)
     assert e["method"] == "differential" and "t" in e["summary"] and e["level"] == 0.999
@@ -72,7 +74,7 @@ def test_exact_ratio_of_one_column(tmp_path):
     x, y = rng.normal(0.1, 1, 300_000), rng.normal(size=20_000)
     generated = save(tmp_path / "gen.npz", {"x": x, "t": 0.1 * x - 0.005})
     holdout = save(tmp_path / "holdout.npz", {"x": y, "t": 0.1 * y - 0.005})
-    results = run(tmp_path / "run", generated, holdout, "--summary ratio:t --level .999")
+    results = run(tmp_path / "run", generated, holdout, f"--summary ratio:t {STRICT}")
     low, high = results["estimates"][0]["n_equiv_interval"]
     assert low < N_EQUIV < high
 
@@ -80,7 +82,7 @@ def test_exact_ratio_of_one_column(tmp_path):
 @pytest.mark.slow
 def test_learned_limit_is_above_the_truth(truth, tmp_path):
     """False-alarm rate .001 or less: what a learned ratio misses raises the limit."""
-    e, *_ = run(tmp_path / "run", *truth, "--columns x0 --level .999")["estimates"]
+    e, *_ = run(tmp_path / "run", *truth, f"--columns x0 {STRICT}")["estimates"]
     assert e["status"] == "upper_limit" and e["level"] == 0.999
     assert e["n_equiv_interval"][0] == e["amplification_interval"][0] == 0
     assert e["n_equiv_interval"][1] > N_EQUIV
@@ -94,7 +96,7 @@ def test_learned_limit_is_below_three_times_the_truth(tmp_path):
     all samples: false-alarm rate .002.
     """
     samples = _pair(tmp_path, np.random.default_rng(13), 600_000, 60_000, 0.1)
-    e, *_ = run(tmp_path / "run", *samples, "--columns x0 --level .999")["estimates"]
+    e, *_ = run(tmp_path / "run", *samples, f"--columns x0 {STRICT}")["estimates"]
     assert N_EQUIV < e["n_equiv_interval"][1] < 3 * N_EQUIV
 
 
@@ -103,7 +105,7 @@ def test_column_uses_calibrated_ks(tmp_path):
     (coverage) and .001 (seen at 80 %, as sqrt(n) D = 3.2).
     """
     samples = _pair(tmp_path, np.random.default_rng(14), 300_000, 20_000, width=1.1)
-    e, *_ = run(tmp_path / "wide", *samples, "--summary column:x0 --level .999")["estimates"]
+    e, *_ = run(tmp_path / "wide", *samples, f"--summary column:x0 {STRICT}")["estimates"]
     low, high = e["n_equiv_interval"]
     assert low < N_EQUIV_IN_X < (high or np.inf)
     e, *_ = run(tmp_path / "narrow", *samples, "--summary column:x0 --level .8")["estimates"]
@@ -117,11 +119,12 @@ def test_perfect_generator_has_no_upper_end(tmp_path):
     """
     samples = _pair(tmp_path, np.random.default_rng(15), 20_000, 2000)
     for summary in ("ratio:t", "column:x1"):
-        results = run(tmp_path / summary[:5], *samples, f"--summary {summary} --level .999")
+        results = run(tmp_path / summary[:5], *samples, f"--summary {summary} {STRICT}")
         e, *_ = results["estimates"]
         assert e["status"] == "lower_limit" and e["n_equiv_interval"][0] > 0
+        assert e["n_equiv"] is e["amplification"] is None
         assert e["n_equiv_interval"][1] is e["amplification_interval"][1] is None
-    e, *_ = run(tmp_path / "learned", *samples, "--level .999")["estimates"]
+    e, *_ = run(tmp_path / "learned", *samples, STRICT)["estimates"]
     assert e["status"] == "unresolved"
     assert e["n_equiv_interval"] == e["amplification_interval"] == [0, None]
 
@@ -135,7 +138,7 @@ def weighted_truth(truth, tmp_path):
 
 def test_weights_make_the_sample(weighted_truth, tmp_path):
     """False-alarm rate .001."""
-    more = "--summary ratio:t --weight-column w --level .999"
+    more = f"--summary ratio:t --weight-column w {STRICT}"
     results = run(tmp_path / "run", *weighted_truth, more)
     e, *_ = results["estimates"]
     low, high = e["n_equiv_interval"]
@@ -147,7 +150,7 @@ def test_weights_make_the_sample(weighted_truth, tmp_path):
 @pytest.mark.slow
 def test_weights_make_the_sample_that_is_learned_from(weighted_truth, tmp_path):
     """False-alarm rate .001."""
-    more = "--columns x0 --weight-column w --level .999"
+    more = f"--columns x0 --weight-column w {STRICT}"
     e, *_ = run(tmp_path / "run", *weighted_truth, more)["estimates"]
     assert e["status"] == "upper_limit" and e["n_equiv_interval"][1] > N_EQUIV
 
@@ -158,7 +161,7 @@ def test_weighted_holdout(truth, tmp_path):
     """
     events = draw_events(np.random.default_rng(17), 20_000, 0.1)
     holdout = save(tmp_path / "holdout.npz", events, w=np.exp(-0.1 * events["x0"]))
-    more = "--summary ratio:t --weight-column w --level .999"
+    more = f"--summary ratio:t --weight-column w {STRICT}"
     e, *_ = run(tmp_path / "run", truth[0], holdout, more)["estimates"]
     assert e["n_equiv_interval"][0] < N_EQUIV < e["n_equiv_interval"][1]
 
@@ -259,10 +262,11 @@ def test_learned_summaries_give_upper_limits_only(summary, shift, status, tmp_pa
     .001.
     """
     samples = _pair(tmp_path, np.random.default_rng(22), 2000, 1200, shift)
-    level = 0.9 if shift else 0.999
-    more = f"--summary {summary} --columns x0 x1" + ("" if shift else f" --level {level}")
+    level = 0.95 if shift else 0.999
+    more = f"--summary {summary} --columns x0 x1 --limit-level {level}"
     e, *_ = run(tmp_path / "run", *samples, more)["estimates"]
-    assert e["status"] == status and e["level"] == level
+    assert e["status"] == status and e["limit_level"] == level
+    assert e["n_equiv"] is None and e["amplification"] is None  # a limit has no value beside it
     assert e["n_equiv_interval"][0] == e["amplification_interval"][0] == 0
     assert (e["n_equiv_interval"][1] is None) == (status == "unresolved")
 
@@ -281,18 +285,29 @@ def test_log_prob_helps_and_is_a_column_of_both_files(tmp_path):
     assert results["estimates"][0]["status"] == "upper_limit"
     assert not any("--log-prob-column" in warning for warning in results["warnings"])
     columns = " ".join(f"x{i}" for i in range(8))
-    without = run(tmp_path / "without", *samples, f"--columns {columns} --level .999")
+    without = run(tmp_path / "without", *samples, f"--columns {columns} {STRICT}")
     assert without["estimates"][0]["status"] == "unresolved"
 
 
-def test_level_widens_and_defaults_are_68_and_90(small, tmp_path):
+def test_level_widens_and_defaults_are_68_and_95(small, tmp_path):
     usual, wide = (
         run(tmp_path / f"run{level[-2:]}", *small, "--summary ratio:t", level)["estimates"][0]
         for level in ("", "--level .95")
     )
     assert [usual["level"], wide["level"]] == [0.68, 0.95]
     assert usual["n_equiv_interval"][0] > wide["n_equiv_interval"][0] > 0
-    assert run(tmp_path / "learned", *small)["estimates"][0]["level"] == 0.9
+
+
+def test_limit_level_widens_limits(tmp_path):
+    """A shift of .5 (D = .2) is seen for sure."""
+    samples = _pair(tmp_path, np.random.default_rng(24), 20_000, 2000, 0.5)
+    usual, strict = (
+        run(tmp_path / f"learned{level[-3:]}", *samples, "--columns x0", level)["estimates"][0]
+        for level in ("", "--limit-level .99")
+    )
+    assert [usual["limit_level"], strict["limit_level"]] == [0.95, 0.99]
+    assert "one-sided limit at 95 %" in usual["verdict"]
+    assert usual["n_equiv_interval"][1] < strict["n_equiv_interval"][1]
 
 
 @pytest.mark.parametrize("summary", ["classifier", "ratio:t"])
@@ -344,7 +359,7 @@ def test_region_covers_the_truth_of_the_cut_densities(truth, tmp_path):
     regions.write_text(
         '{"right": {"x0": [0, null]}, "corner": {"x0": [0, null], "x1": [null, -1]}}'
     )
-    more = ("--summary ratio:t --level .999 --regions", regions)
+    more = (f"--summary ratio:t {STRICT} --regions", regions)
     actual = _n_equiv(_cut_distance(0.1, norm.cdf(0.1)))
     with_train = (*more, "--train", tmp_path / "train.npz")
     results = run(tmp_path / "run", *truth, *with_train, n_train=5000)

@@ -41,7 +41,7 @@ def test_a_function_becomes_a_verdict(here):
     results = read(here / "run")
     e = results["estimates"][0]
     assert (e["members"], e["n_train"], e["n_gen"]) == (6, 1000, 20_000)
-    assert results["failed_members"] == [] and len(results["inputs"]) == 7
+    assert results["failed_members"] == [] and len(results["inputs"]) == 8
     labels = [e["region"] for e in results["estimates"]]
     of_x0 = [label for label in labels if "x0" in label]
     assert len(labels) == 24 and len(of_x0) == 12  # ten bins and two tails of each column
@@ -88,5 +88,6 @@ def test_columns_of_the_training_file_are_those_of_the_members(here):
     """
     main(_call("--members 3 --columns a=x0+x1 b=x0-x1 --holdout holdout.npy --bins 2"))
     results = read(here / "run")
-    assert results["settings"]["columns"] == results["inputs"][-1]["columns"] == ["a", "b"]
+    assert results["settings"]["columns"] == ["a", "b"]
+    assert all(sample["columns"] == ["a", "b"] for sample in results["inputs"])
     assert len(results["estimates"]) == 4

@@ -63,6 +63,32 @@ def test_identical_events_are_refused_beside_a_discrete_column(capsys):
     _refused(capsys, "copy.npz", "gen.npz", "holdout.npz", more, "--train copy.npz")
 
 
+def test_identical_events_with_other_numbers_are_refused(capsys):
+    """Row numbers and weights that nobody named hide no copies, nor does an offset."""
+    rng = np.random.default_rng(31)
+    events = {"t": 1.7e9 + rng.normal(0, 20, 2000), "jets": rng.integers(0, 10, 2000)}
+    save("holdout.npz", events, event=np.arange(2000))
+    copy = take(events, rng.permutation(2000))
+    save("copy.npz", copy, event=np.arange(5, 2005), genWeight=rng.uniform(0.5, 1.5, 2000))
+    more = "--columns jets --summary column:jets"
+    _refused(capsys, "copy.npz", "copy.npz", "holdout.npz", more)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"), [("integers", False), ("tenths", False), ("copies", True)]
+)
+def test_only_continuous_values_are_called_copies(values, told):
+    rng = np.random.default_rng(32)
+    for name, n in (("gen", 20_000), ("holdout", 2000)):
+        x = rng.normal(1.7e9, 20, n)
+        if values == "copies":
+            x = np.concatenate([x, x[: n // 10]])
+        kinds = {"integers": np.floor(x), "tenths": np.round(x, 1), "copies": x}
+        np.save(f"{name}.npy", kinds[values][:, None])
+    results = run(Path("run"), "gen.npy", "holdout.npy", "--summary column:x0")
+    assert any("copy" in warning for warning in results["warnings"]) == told
+
+
 @pytest.mark.parametrize("share", [1.0, 0.05])
 @pytest.mark.parametrize(
     "case",

@@ -130,7 +130,7 @@ def _differential(out, generated, holdout, summary, *, weighted=False):
 def several_chunks(monkeypatch):
     """Small samples cross the borders of chunks, too."""
     monkeypatch.setattr(reading, "CHUNK", 512)
-    monkeypatch.setattr("amplify.analysis.averaging._EDGE_EVENTS", 3 * 1280)
+    monkeypatch.setattr("amplify.analysis.opened_members._EDGE_EVENTS", 3 * 1280)
 
 
 def _different(by_format):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amplify.tables import files, memory
-from amplify.tables.overlap import _marked, overlap, repeated
+from amplify.tables.overlap import _marked, marks_in_common, marks_of, overlap, repeated
 
 
 def _selection(x):
@@ -59,7 +59,56 @@ def test_repeats_within_a_sample():
     x = np.random.default_rng(2).normal(size=(100, 2))
     assert repeated(_selection(x)) == 0
     assert repeated(_selection(np.concatenate([x, x[:50]]))) == pytest.approx(100 / 150)
-    assert repeated(_selection([[0.0], [-0.0], [1.0]])) == pytest.approx(2 / 3)
+    assert repeated(_selection([[0.0], [-0.0], [1.0], [0.3], [2.4]])) == pytest.approx(2 / 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0.0, 1.7e9])
+def test_values_that_recur_by_nature_are_no_copies(dtype, offset):
+    """Integers, tenths, a pile of zeros, single precision far from zero; but continuous values that
+    recur are copies, also beside integers and far from zero.
+    """
+    rng = np.random.default_rng(3)
+    n = 20_000
+    x = rng.normal(0, 20, (n, 1))
+    piled = np.where(rng.random((n, 1)) < 0.3, 0, x)
+    for by_nature in (rng.poisson(4, (n, 2)), np.round(x, 1), np.round(x / 0.25) * 0.25, piled):
+        assert repeated(_selection((by_nature + offset).astype(dtype))) < 0.001
+    copied = np.concatenate([x, x[: n // 10]]) + offset
+    share = repeated(_selection(copied.astype(dtype)))
+    resolved = dtype == np.float64 or offset == 0
+    assert share == pytest.approx(2 / 11 if resolved else 0, abs=0.002)
+    beside = np.column_stack([copied, np.resize(rng.poisson(4, n), len(copied))])
+    assert repeated(_selection(beside)) == pytest.approx(2 / 11)
+
+
+def test_offsets_are_no_overlap():
+    """Single precision has one number for all of these; in double they differ."""
+    rng = np.random.default_rng(4)
+    few, many = (1.7e9 + rng.normal(0, 20, (n, 1)) for n in (4000, 50_000))
+    assert _overlap(few, many) == 0
+    many[:200] = few[:200]
+    assert _overlap(few, many) == 200
+    assert _overlap(few, many.astype(np.float32)) == 0  # nobody can tell
+
+
+def test_events_that_went_through_single_precision_are_found():
+    rng = np.random.default_rng(5)
+    few, many = (rng.normal(size=(n, 2)) for n in (4000, 50_000))
+    many[:400] = few[:400]
+    assert _overlap(few, many.astype(np.float32).astype(np.float64)) == 400
+
+
+def test_copies_of_true_events_are_found_though_they_repeat():
+    """Ten generated events for each true one repeat as often as they are true ones."""
+    rng = np.random.default_rng(6)
+    true = rng.normal(size=(500, 2))
+    few, many = (marks_of(x, (False, False)) for x in (np.repeat(true, 10, axis=0), true))
+    assert marks_in_common(few, many, true=True) == 5000
+    integers = rng.poisson(4, (500, 2)).astype(float)
+    others = rng.poisson(4, (5000, 2)).astype(float)
+    few, many = (marks_of(x, (False, False)) for x in (others, integers))
+    assert marks_in_common(few, many, true=True) == 0
 
 
 def _mark(event):

@@ -40,7 +40,10 @@ def _table(source: str, path: Path, inside: str, file: Any) -> Table:
         )
     item: Any = file[inside] if inside else file
     if isinstance(item, h5py.Dataset):
-        return table_of(source, path, {"": _stored(item)}, file.close)
+        table = table_of(source, path, {"": _stored(item)}, file.close)
+        is_pandas = "pandas_type" in item.parent.attrs
+        index = tuple(c for c in table.columns if is_pandas and c == "index")
+        return table._replace(index=index)
     datasets = {
         name: _stored(value) for name, value in item.items() if isinstance(value, h5py.Dataset)
     }

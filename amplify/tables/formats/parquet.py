@@ -13,6 +13,7 @@ from amplify.tables.formats.common import JAGGED, missing
 from amplify.tables.table import Part, Table, elements
 
 _BATCH = 1 << 17  # rows decoded at once
+_NUMBERS = 1 << 22  # of many columns
 
 
 def parquet(source: str, path: Path, inside: str) -> Table:
@@ -62,7 +63,14 @@ def parquet(source: str, path: Path, inside: str) -> Table:
         parts=(Part(source, path, n),),
         close=file.close,
         refused=refused,
+        index=_index(file.schema_arrow),
     )
+
+
+def _index(schema: Any) -> tuple[str, ...]:
+    """The columns that pandas keeps the labels of rows in."""
+    said = (schema.pandas_metadata or {}).get("index_columns", [])
+    return tuple(name for name in said if isinstance(name, str))
 
 
 class _Rows:
@@ -85,7 +93,7 @@ class _Rows:
             self.fields, self.place, self.left = fields, int(self.starts[group]), None
             groups = list(range(group, len(self.starts) - 1))
             self.batches = self.file.iter_batches(
-                batch_size=_BATCH, row_groups=groups, columns=fields
+                batch_size=_rows_of_batch(len(fields)), row_groups=groups, columns=fields
             )
         pieces = []
         while self.place < stop:
@@ -97,6 +105,11 @@ class _Rows:
             self.left = batch.slice(taken) if taken < len(batch) else None
             self.place += taken
         return pa.Table.from_batches(pieces)
+
+
+def _rows_of_batch(columns: int) -> int:
+    """Fewer rows of many columns."""
+    return min(_BATCH, max(_NUMBERS // max(columns, 1), 1024))
 
 
 def _values(column: Any, element: int | None) -> np.ndarray:

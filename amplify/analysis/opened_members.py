@@ -1,0 +1,231 @@
+"""Members, holdout and training events opened as samples with the same columns, and the regions to
+count in.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amplify import regions as rg
+from amplify.analysis import samples
+from amplify.analysis.default_regions import Layout, make_layout, map_places
+from amplify.analysis.member_events import about_columns, refuse_training_events, same_columns
+from amplify.analysis.questions import AveragingQuestion, cuts_file, own_regions
+from amplify.errors import InputError, NeedsMembersError
+from amplify.regions.cuts import Cut, as_regions, columns_of, read_cuts
+from amplify.tables import files
+from amplify.tables.table import Table
+from amplify.text import no_physics
+from amplify.types import Events
+
+# events that place the edges of bins, and numbers of them where columns are many
+_EDGE_EVENTS, _EDGE_NUMBERS = 400_000, 1 << 26
+
+
+class Prepared(NamedTuple):
+    """Members, holdout and training events with the same columns, and the regions to count in.
+
+    Attributes:
+        members: one sample each.
+        holdout: true events, or None.
+        train: training events, or None.
+        names: columns that are looked at.
+        layout: regions.
+        ignored: columns that are no physics, and why.
+        notes: warnings about the columns.
+    """
+
+    members: list[files.Selection]
+    holdout: files.Selection | None
+    train: files.Selection | None
+    names: list[str]
+    layout: Layout
+    ignored: Mapping[str, str]
+    notes: list[str]
+
+    @property
+    def selections(self) -> list[files.Selection]:
+        """All samples, the holdout last."""
+        return [*self.members, *([self.holdout] if self.holdout else [])]
+
+
+def prepare(
+    question: AveragingQuestion,
+    members: Any,
+    holdout: samples.Sample | None,
+    opened: ExitStack,
+    *,
+    dry_run: bool = False,
+) -> Prepared:
+    """Opens and checks the samples, and chooses what is looked at; reads some events for edges.
+
+    Args:
+        question: what is asked.
+        members: one sample for each.
+        holdout: true events, or None.
+        opened: closes the files.
+        dry_run: do not read all events to count those that are dropped.
+    """
+    _check_members(members)
+    question.check()
+    each = samples.split_members(members)
+    given = [*each, holdout]
+    weight_column = samples.weight_of(given, question.weight_column)
+    holdout_weight = samples.weight_of(given, question.holdout_weight)
+    file = cuts_file(question.regions)
+    cuts = [] if file is None else read_cuts(file)
+
+    tables = [opened_as(member, f"member {m}", opened) for m, member in enumerate(each)]
+    true_table = None if holdout is None else opened_as(holdout, "holdout", opened)
+    train_table = None
+    if question.train is not None:
+        train_table = opened_as(question.train, "training events", opened)
+    if true_table is not None:
+        everything = [*tables, true_table]
+        sources = [part.source for table in everything for part in table.parts]
+        files.refuse_twice(sources, "--members and --holdout")
+    compared = tables if true_table is None else [*tables, true_table]
+    ignored, notes = _ignored(compared, question, weight_column)
+    names, wanted = _columns(tables, question, cuts, weight_column, ignored)
+    drop = question.drop_nonfinite
+    selected = [files.select(t, wanted, weight_column, drop_nonfinite=drop) for t in tables]
+    true_columns = [*(question.holdout_columns or names), *wanted[len(names) :]]
+    others = [t for t in (true_table, train_table) if t is not None]
+    for table in others:
+        has_weight = holdout_weight and files.has_column(table, holdout_weight)
+        true_weight = holdout_weight if has_weight else None
+        selected.append(files.select(table, true_columns, true_weight, drop_nonfinite=drop))
+    if question.regions is None:
+        same = same_columns(selected[: len(tables)])
+        may_go = question.columns is None and not set(same) & set(question.map or ())
+        notes += about_columns(same, left_out=may_go)
+        if same and may_go:
+            ignored |= {name: f"the same as {other}" for name, other in same.items()}
+            selected = [_but(selection, same, names) for selection in selected]
+            names = [name for name in names if name not in same]
+    selected = files.same_precision(selected)
+    notes += files.precision_notes(selected)
+    if not dry_run:
+        selected = [files.counted(s) for s in selected]
+    train = selected.pop() if train_table is not None else None
+    true_sample = selected.pop() if true_table is not None else None
+    if true_sample is not None and train is not None and not dry_run:
+        refuse_training_events(true_sample, train)
+
+    named = as_regions(cuts, selected[0].names) if cuts else None
+    layout = make_layout(
+        _edge_events(selected, true_sample),
+        names,
+        n_train=question.n_train,
+        bins=question.bins,
+        named=named or own_regions(question.regions),
+        map_columns=map_places(question.map, names),
+    )
+    return Prepared(selected, true_sample, train, names, layout, ignored, notes)
+
+
+def _check_members(members: Any) -> None:
+    """There is no spread in one."""
+    if not isinstance(members, Sequence) or len(members) >= 2:
+        return
+    quoted = any(c in str(member) for member in members for c in "*?[")
+    fix = "train again on bootstrap samples of the training events"
+    if quoted:
+        fix = "a quoted glob is one sample, drop the quotes"
+    expected = "at least 2 files, better 8 or more"
+    raise NeedsMembersError("--members", expected, str(len(members)), fix)
+
+
+def opened_as(sample: samples.Sample, name: str, opened: ExitStack) -> Table:
+    """The sample as a table, which `opened` closes; messages call an array by this name."""
+    table = samples.open_as_table(sample, name)
+    opened.callback(table.close)
+    return table
+
+
+def _columns(
+    tables: Sequence[Table],
+    question: AveragingQuestion,
+    cuts: Sequence[Cut],
+    weight_column: str | None,
+    ignored: Mapping[str, str],
+) -> tuple[list[str], list[str]]:
+    """The columns that are looked at, and with them those that only the user's regions need."""
+    first = tables[0]
+    files.refuse_twice([part.source for table in tables for part in table.parts], "--members")
+    names = files.select(first, question.columns, weight_column, ignored=ignored).names
+    for table in tables[1:]:
+        if question.columns is None and _kinds(table, ignored) != _kinds(first, ignored):
+            expected = f"the {len(first.columns)} columns of {first.source}"
+            fix = "members have the same columns"
+            raise InputError(table.source, expected, _short(table.columns), fix)
+    wanted = list(question.columns) if question.columns else names
+    if not wanted:
+        fix = "name them with --columns"
+        got = f"none but {no_physics(ignored) or 'the weight'}"
+        raise InputError(first.source, "columns to look at", got, fix)
+    more = [name for name in columns_of(cuts, names, first) if name not in names]
+    return names, [*wanted, *more]
+
+
+def _ignored(
+    tables: Sequence[Table], question: AveragingQuestion, weight_column: str | None
+) -> tuple[dict[str, str], list[str]]:
+    """The columns that are no physics, where none are named, and what is worth a warning.
+
+    Regions that are functions of events count columns by their place: nothing is left out then.
+    """
+    if question.columns:
+        return {}, []
+    texts = [t for t in (weight_column, question.holdout_weight) if t]
+    ignored = files.ignored_columns(tables, [n for text in texts for n in files.names_in(text)])
+    if not isinstance(question.regions, rg.Regions):
+        return ignored, files.weight_notes(ignored, weight_column)
+    if not ignored:
+        return {}, []
+    why = "the regions go by the place of columns"
+    return {}, [f"{no_physics(ignored)} are looked at like other columns: {why}; name the columns"]
+
+
+def _but(
+    selection: files.Selection, left_out: Collection[str], names: Sequence[str]
+) -> files.Selection:
+    """The selection without columns, by their places among the names."""
+    kept = zip(selection.columns, names, strict=True)
+    return selection._replace(columns=tuple(c for c, name in kept if name not in left_out))
+
+
+def _kinds(table: Table, ignored: Collection[str]) -> tuple[list[str], list[str]]:
+    """Columns of numbers, and others."""
+    columns, refused = set(table.columns), set(table.refused)
+    return sorted(columns - set(ignored)), sorted(refused - set(ignored))
+
+
+def _short(columns: Sequence[str]) -> str:
+    more = ", ..." if len(columns) > 6 else ""
+    return f"{len(columns)} columns ({', '.join(columns[:6])}{more})"
+
+
+def _edge_events(members: Sequence[files.Selection], holdout: files.Selection | None) -> Events:
+    """Events that place the edges of bins: of the holdout where there is one."""
+    if holdout is None:
+        return _pooled(members)
+    events = _pooled([holdout])
+    if (events.x.min(axis=0) == events.x.max(axis=0)).any():
+        return _pooled(members)  # what the holdout has one value of may differ there
+    return events
+
+
+def _pooled(selections: Sequence[files.Selection]) -> Events:
+    """Some events of all samples, each with the same sum of weights, to choose edges from."""
+    most = min(_EDGE_EVENTS, _EDGE_NUMBERS // len(selections[0].columns))
+    parts = [files.spread(s, most // len(selections)) for s in selections]
+    x = np.concatenate([part.x for part in parts])
+    unweighted = all(part.weight is None for part in parts)
+    if unweighted and len({len(part.x) for part in parts}) == 1:
+        return Events(x, None)
+    weights = [np.ones(len(p.x)) if p.weight is None else p.weight for p in parts]
+    shares = [w / w.sum() if w.sum() > 0 else 0 * w for w in weights]
+    return Events(x, np.concatenate(shares))
