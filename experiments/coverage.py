@@ -38,6 +38,8 @@ LEARNERS = {
     "mlp": mlp_ratio,
     "trees": boosted_trees,
 }
+LIMIT_LEVEL = 0.9  # of the claim n_equiv < X, one-sided
+_MOST_GEN = 1_000_000  # generated events that teach; the default learner looks at no more
 SHIFT = 0.05  # N(SHIFT, 1) against N(0, 1): n_equiv = 1898
 
 
@@ -56,6 +58,11 @@ class Config:
     holdouts: tuple[int, ...] = (400, 1200, 4000, 12000)  # of the efficiency, half of it teaches
     efficiency: int = 24
     slow: int = 4  # repetitions of the efficiency of MLP and trees
+    # of narrow resonances: n_holdout / n_equiv, and repetitions of the efficiency of one with 10 %
+    # of the events and of one with 2 % (n_holdout = 5e5), and of the claims of both
+    narrow_ratio: float = 10.0
+    narrow: tuple[int, int] = (24, 8)
+    narrow_claims: tuple[int, int] = (200, 30)
     seed: int = 1
 
 
@@ -71,16 +78,20 @@ PRESETS = {
         holdouts=(400,),
         efficiency=2,
         slow=0,
+        narrow_ratio=0.1,
+        narrow=(2, 0),
+        narrow_claims=(0, 0),
     ),
     "quick": Config(
-        exact=300,
+        exact=1000,
         learned=40,
         cross_fit=20,
-        null_experiments=100,
+        null_experiments=60,
         null=200,
-        holdouts=(400, 4000),
-        efficiency=10,
-        slow=2,
+        efficiency=8,
+        slow=0,
+        narrow=(8, 2),
+        narrow_claims=(200, 60),
     ),
     "full": Config(),
     "paper": Config(
@@ -91,6 +102,8 @@ PRESETS = {
         null=10_000,
         efficiency=400,
         slow=40,
+        narrow=(200, 40),
+        narrow_claims=(1000, 200),
     ),
 }
 
@@ -117,10 +130,11 @@ def main(
         learned, crossed = _limits_of_toys(config, repeat, truth)
         result = {
             "exact": _intervals(config, repeat),
-            "learned": learned,
+            "learned": learned + _limits_from_files(config, repeat, truth),
             "cross_fit": crossed,
             "null": _claims_of_nothing(config, repeat),
             "efficiency": _efficiencies(config, repeat, distances),
+            "narrow": _narrow_efficiencies(config, repeat),
             "truth": truth,
         }
     path = out / "results.json"
@@ -191,6 +205,25 @@ def _limits_of_toys(
     return learned, crossed
 
 
+def _limits_from_files(config: Config, repeat: Repeat, truth: dict[str, dict[str, float]]) -> Rows:
+    """Coverage of the claim n_equiv < X where learners are not told the generator's density: above
+    all where one peak has moved, alone and beside idle columns.
+    """
+    table: Rows = []
+    peaks = ("peak10-0.05", "peak10-0.05-idle", "peak2-0.05", "peak2-0.05-idle")
+    for toy in ("checkerboard", "shift20", *peaks):
+        ratio, n_equiv = config.narrow_ratio, truth[toy]["n_equiv"]
+        repetitions = config.narrow_claims[toy.startswith("peak2-")]
+        if not repetitions:
+            continue
+        holdout = int(ratio * n_equiv)
+        # a holdout of half a million is not generated thirty times
+        experiment = partial(_learned, config.seed, toy, "default", holdout, gen_per_true=5)
+        rows = repeat(f"learned-{toy}-{ratio:g}-default", experiment, repetitions)
+        table.append(_claims(toy, "default", ratio, holdout, rows, n_equiv))
+    return table
+
+
 def _claims_of_nothing(config: Config, repeat: Repeat) -> Rows:
     """How often n_equiv < X is claimed where there is no difference."""
     table: Rows = []
@@ -215,7 +248,8 @@ def _claims_of_nothing(config: Config, repeat: Repeat) -> Rows:
 def _efficiencies(config: Config, repeat: Repeat, distances: dict[str, float]) -> Rows:
     """D_learned / D_inf by toy, size of the holdout and learner."""
     table: Rows = []
-    for toy, holdout in product(("ring", "shell", "blob", "missing"), config.holdouts):
+    names = ("ring", "shell", "blob", "missing", "checkerboard", "shift20")
+    for toy, holdout in product(names, config.holdouts):
         local = toy in ("blob", "missing")  # elsewhere polynomials are what the default is made of
         wanted = {
             "default": config.efficiency,
@@ -226,18 +260,42 @@ def _efficiencies(config: Config, repeat: Repeat, distances: dict[str, float]) -
         for learner, repetitions in wanted.items():
             if not repetitions:
                 continue
-            experiment = partial(_efficiency, config.seed, toy, learner, holdout)
+            experiment = partial(_efficiency, config.seed, toy, learner, holdout, 0.5)
             rows = repeat(f"eta-{toy}-{holdout}-{learner}", experiment, repetitions)
-            row = {
-                "toy": toy,
-                "learner": learner,
-                "n_holdout": holdout,
-                "efficiency": (rows / distances[toy]).mean(),
-                "error": rows.std(ddof=1) / distances[toy] / np.sqrt(repetitions),
-                "repetitions": repetitions,
-            }
-            table.append(row)
+            table.append(_seen(toy, learner, holdout, 0.5, rows / distances[toy]))
     return table
+
+
+def _narrow_efficiencies(config: Config, repeat: Repeat) -> Rows:
+    """The same for narrow resonances of several widths, with a third and a half of the holdout for
+    teaching.
+    """
+    table: Rows = []
+    for (toy, pair), fraction in product(toys.NARROW.items(), (1 / 3, 0.5)):
+        repetitions = config.narrow[toy.startswith("peak2-")]
+        if not repetitions:
+            continue
+        distance = pair.distance()
+        holdout = int(config.narrow_ratio * toys.n_equiv(distance))
+        experiment = partial(_efficiency, config.seed, toy, "default", holdout, fraction)
+        rows = repeat(f"eta-{toy}-{fraction:.2g}-default", experiment, repetitions)
+        table.append(_seen(toy, "default", holdout, fraction, rows / distance))
+    return table
+
+
+def _seen(
+    toy: str, learner: str, n_holdout: int, fraction: float, efficiencies: np.ndarray
+) -> dict[str, Any]:
+    """The mean efficiency and its error."""
+    return {
+        "toy": toy,
+        "learner": learner,
+        "n_holdout": n_holdout,
+        "fraction": fraction,
+        "efficiency": efficiencies.mean(),
+        "error": efficiencies.std(ddof=1) / np.sqrt(len(efficiencies)),
+        "repetitions": len(efficiencies),
+    }
 
 
 def _exact(seed: int, ratio: float, repetition: int) -> list[float]:
@@ -281,13 +339,16 @@ def _rng(seed: int, toy: str, *more: int) -> np.random.Generator:
     return np.random.default_rng([seed, list(toys.TOYS).index(toy), *more])
 
 
-def _learned(seed: int, toy: str, learner: str, n_holdout: int, repetition: int) -> float:
+def _learned(
+    seed: int, toy: str, learner: str, n_holdout: int, repetition: int, gen_per_true: int = 30
+) -> float:
     """X of the claim n_equiv < X at 90 %, one split."""
     rng, pair = _rng(seed, toy, n_holdout, repetition), toys.TOYS[toy]
-    generated = Events(pair.generate(rng, max(40_000, 30 * n_holdout)))
+    generated = Events(pair.generate(rng, max(40_000, gen_per_true * n_holdout)))
     holdout = Events(pair.true(rng, n_holdout))
-    learn = LEARNERS[learner](pair.log_prob_gen)
-    estimate, _ = learned_amplification(learn, generated, holdout, n_train=1, seed=repetition)
+    learn = LEARNERS[learner](pair.known_log_prob)
+    settings = {"n_train": 1, "seed": repetition, "limit_level": LIMIT_LEVEL}
+    estimate, _ = learned_amplification(learn, generated, holdout, **settings)
     return float(estimate.n_equiv.high[0])
 
 
@@ -350,25 +411,25 @@ def _rate(name: str, limits: np.ndarray, infinite: float = np.inf) -> dict[str, 
     }
 
 
-def _efficiency(seed: int, toy: str, learner: str, n_holdout: int, repetition: int) -> float:
-    """D of the summary learned from half the holdout: the integral of p_true - p_gen over t <= 0,
-    by true events weighted with 1 - p_gen / p_true.
+def _efficiency(
+    seed: int, toy: str, learner: str, n_holdout: int, fraction: float, repetition: int
+) -> float:
+    """D of the summary learned from a fraction of the holdout: the integral of p_true - p_gen over
+    t <= 0, by true events weighted with 1 - p_gen / p_true.
     """
     pair = toys.TOYS[toy]
     rng = np.random.default_rng([seed, 55, list(toys.TOYS).index(toy), n_holdout, repetition])
-    n = n_holdout // 2
-    x_gen, x_true = pair.generate(rng, max(20_000, 20 * n)), pair.true(rng, n)
-    summary = LEARNERS[learner](pair.log_prob_gen)(x_gen, x_true)
+    n = int(fraction * n_holdout)
+    x_gen, x_true = pair.generate(rng, max(20_000, min(20 * n, _MOST_GEN))), pair.true(rng, n)
+    summary = LEARNERS[learner](pair.known_log_prob)(x_gen, x_true)
     x, excess = _measuring(toy)
     return float((excess * (summary(x) <= 0)).mean())
 
 
 @lru_cache(maxsize=1)
 def _measuring(toy: str) -> tuple[np.ndarray, np.ndarray]:
-    """True events, and 1 - p_gen / p_true of each."""
-    pair = toys.TOYS[toy]
-    x = pair.true(np.random.default_rng(10**6), 100_000)
-    return x, -np.expm1(pair.log_prob_gen(x) - pair.log_prob_true(x))
+    """Events, and 1 - p_gen / p_true of each."""
+    return toys.TOYS[toy].excess(np.random.default_rng(10**6), 100_000)
 
 
 @lru_cache(maxsize=1)

@@ -248,6 +248,7 @@ def averaging(
         members=config.bootstrap_members,
         n_holdout=config.n_holdout,
         level=0.68,
+        limit_level=0.95,
         **sizes,
     )
     bulk_and_tail = [
@@ -316,6 +317,7 @@ def features(momenta: np.ndarray) -> np.ndarray:
     return np.concatenate([*columns, np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
 
 
+LIMIT_LEVEL = 0.9  # of what a learned ratio claims, one-sided
 RECORDED = (
     "distance",
     "distance_interval",
@@ -375,6 +377,7 @@ def differential(
                 inside_holdout=inside_true,
                 threshold=np.array([region_threshold(of_gen, of_true) for of_gen, of_true in both]),
                 learned=True,
+                limit_level=LIMIT_LEVEL,
             )
             limits = differential_records(
                 estimate,
@@ -383,7 +386,8 @@ def differential(
                 n_train=config.n_train * shares,
                 n_gen=len(t_gen),
                 n_holdout=len(true),
-                level=0.9,
+                level=0.68,
+                limit_level=LIMIT_LEVEL,
             )
             result[f"{look}, {size}"] = {
                 record["region"]: {key: record[key] for key in RECORDED} for record in limits

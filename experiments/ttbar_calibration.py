@@ -172,6 +172,7 @@ def main(
         "n_gen": config.n_gen,
         "n_holdout": config.n_train,
         "level": 0.68,
+        "limit_level": 0.95,
     }
     study.record(
         path,

@@ -36,7 +36,8 @@ def bumps(
     centres: int = 96,
     widths: tuple[float, ...] = (0.15, 0.3, 0.6),
     penalty: float = 3.0,
-    most_gen: int = 10_000,
+    most_gen: int = 20_000,
+    most_true: int = 50_000,
 ) -> TwoStepFamily:
     """Models with one, two ... `most` bumps.
 
@@ -48,11 +49,10 @@ def bumps(
         penalty: in the logarithm of the weight, for each bump; at 3 smooth differences keep the
             efficiency that polynomials have.
         most_gen: generated events in the fit.
+        most_true: true events in the fit.
     """
 
     def on_generated(gen: np.ndarray, share: np.ndarray) -> ModelsOfTrue:
-        gen = gen[:most_gen]
-        share = share[:most_gen] / share[:most_gen].sum()
         centre, width = gen.mean(axis=0), gen.std(axis=0)
         width = np.where(width > 0, width, 1.0) * np.sqrt(gen.shape[1] / 2)
 
@@ -64,6 +64,8 @@ def bumps(
         around_generated = _Table(z_gen, sites_gen, widths, share)
 
         def models(true: np.ndarray, share_true: np.ndarray) -> Models:
+            true = true[:most_true]
+            share_true = share_true[:most_true] / share_true[:most_true].sum()
             z_true = scaled(true)
             sites_true = z_true[:centres]
             around_true = _Table(z_gen, sites_true, widths, share)
@@ -74,6 +76,8 @@ def bumps(
             phi_true = _bump(z_true, sites, widths).reshape(len(z_true), -1)
             phi_true -= mean.astype(np.float32)
             held, others = fold_means(phi_true, share_true)
+            held -= candidates.held
+            others -= candidates.others
             loss = candidates.loss(held, others, most)
             steps = candidates.greedy(share_true.astype(np.float32) @ phi_true, most)
             used, coefficients = _of_all_steps(steps)
@@ -94,7 +98,7 @@ def bumps(
 
         return models
 
-    return TwoStepFamily(on_generated)
+    return TwoStepFamily(on_generated, most_gen)
 
 
 class _Table:
@@ -104,6 +108,8 @@ class _Table:
         phi: bumps less their mean.
         mean: that was subtracted [width, site].
         square: mean square of phi [width, site].
+        held: mean of phi in each fold [fold, width, site].
+        others: in all others.
     """
 
     def __init__(
@@ -124,6 +130,8 @@ class _Table:
         for rows in blocks:
             self.phi[rows] -= subtracted
             self.square += np.tensordot(share[rows], self.phi[rows] ** 2, 1)
+        of_folds = fold_means(self.phi.reshape(len(z), -1), share)
+        self.held, self.others = (means.reshape(FOLDS, *self.mean.shape) for means in of_folds)
 
 
 class _Candidates:
@@ -132,11 +140,17 @@ class _Candidates:
 
     Attributes:
         mean: of the bumps under the generator [bump].
+        held: their means in each fold of the generated events, less those [fold, bump].
+        others: in all others.
     """
 
     def __init__(self, tables: Sequence[_Table], share: Float[np.ndarray, " n"]) -> None:
         self.mean = np.concatenate([table.mean for table in tables], axis=1).ravel()
         self._square = np.concatenate([table.square for table in tables], axis=1).ravel()
+        of_folds = zip(*((table.held, table.others) for table in tables), strict=True)
+        self.held, self.others = (
+            np.concatenate(means, axis=2).reshape(FOLDS, -1) for means in of_folds
+        )
         self._phi = [table.phi for table in tables]
         self._share = share
         self._columns: dict[int, np.ndarray] = {}
@@ -154,7 +168,8 @@ class _Candidates:
         loss = np.zeros(most)
         for mean_held, mean_others in zip(held, others, strict=True):
             for step, (chosen, a) in enumerate(self.greedy(mean_others, most)):
-                square = self._share @ (self.columns(chosen) @ a) ** 2
+                # signed weights may make it negative, which no square is
+                square = max(self._share @ (self.columns(chosen) @ a) ** 2, 0.0)
                 loss[step] += (0.5 * square - mean_held[chosen] @ a) / FOLDS
         return loss
 
@@ -166,7 +181,7 @@ class _Candidates:
         chosen: list[int] = []
         left: np.ndarray = d
         for _ in range(most):
-            gain = left**2 / (self._square + _RIDGE)
+            gain = left**2 / (np.maximum(self._square, 0.0) + _RIDGE)
             chosen = [*chosen, int(np.argmax(gain))]
             phi = self.columns(chosen)
             covariance = (phi * self._share[:, None]).T @ phi

@@ -5,7 +5,9 @@ With features phi of zero mean under the generator, r(x) = p_true / p_gen = 1 + 
 E_gen[(r - r_true)^2] at (H + lambda) a = d, where H is the covariance of phi under the generator
 and d the mean of phi under truth (least-squares importance fitting, Kanamori, Hido and Sugiyama,
 JMLR 10 (2009) 1391). Families of models offer solutions with their cross-validated loss; all of
-them are averaged with weights exp(-temper n loss).
+them are averaged with weights exp(-temper n loss), where n counts both samples, as a difference of
+two means is known as well as both. For the same reason both are cut into folds: a mean of generated
+events that is off by chance would be confirmed by every fold of the true ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +38,8 @@ class Models(NamedTuple):
     Attributes:
         features: inputs [n, dim] -> phi [n, feature], of zero mean under the generator.
         coefficients: of r - 1 [model, feature].
-        loss: cross-validated E_gen[(r - 1)^2] / 2 - E_true[r - 1] [model].
+        loss: E_gen[(r - 1)^2] / 2 - E_true[r - 1], cross-validated with folds of both samples
+            [model].
         penalty: subtracted from the logarithm of a model's weight [model].
         value: (inputs, coefficients [feature]) -> phi a [n] without the table of features, which is
             faster where events stream; None for none.
@@ -60,14 +63,26 @@ class TwoStepFamily:
     Attributes:
         on_generated: generated events and their shares -> a function of true events and their
             shares -> Models.
+        most_gen: generated events that it looks at.
+        most_numbers: and their numbers, events times columns.
     """
 
     on_generated: Callable[[np.ndarray, np.ndarray], ModelsOfTrue]
+    most_gen: int = 100_000
+    most_numbers: int | None = None
 
     def __call__(self, teaching: Teaching) -> Models:
         """The models that these events offer."""
-        models = self.on_generated(teaching.gen, teaching.share_gen)
+        models, _ = self.prepared(teaching.gen, teaching.share_gen)
         return models(teaching.true, teaching.share_true)
+
+    def prepared(self, gen: np.ndarray, share: np.ndarray) -> tuple[ModelsOfTrue, float]:
+        """The first step, and how many effective generated events it has seen."""
+        most = self.most_gen
+        if self.most_numbers is not None:
+            most = min(most, max(self.most_numbers // gen.shape[1], 1))
+        gen, share = gen[:most], share[:most] / share[:most].sum()
+        return self.on_generated(gen, share), _effective(share)
 
 
 FOLDS = 5
@@ -79,16 +94,16 @@ def least_squares_ratio(
     log_prob: LogProb | None = None,
     *,
     temper: float = 0.3,
-    most_gen: int = 100_000,
+    most_gen: int = 1_000_000,
 ) -> TwoStepLearner:
     """The average of all models of the families; t = 1 - r, which is log p_gen / p_true to first
     order.
 
     Args:
-        families: e.g. `polynomials()` and `bumps()`.
+        families: e.g. `polynomials()`, `bumps()` and `margins()`.
         log_prob: of the generator where it is known: one feature more, the last of the inputs.
-        temper: models weigh exp(-temper n_true loss - penalty).
-        most_gen: generated events that teach.
+        temper: models weigh exp(-temper n loss - penalty), 1 / n = 1 / n_true + 1 / n_gen.
+        most_gen: generated events that teach; a family may look at fewer.
     """
 
     def on_generated(x_gen: np.ndarray, weight_gen: np.ndarray | None) -> OnTrue:
@@ -98,10 +113,14 @@ def least_squares_ratio(
 
         def learn(x_true: np.ndarray, weight_true: np.ndarray | None = None) -> Summary:
             true, share_true = inputs(x_true, log_prob), _shares(len(x_true), weight_true)
-            n = 1 / (share_true**2).sum()
-            offers = [models(true, share_true) for models in prepared]
-            best = min(offer.loss.min() for offer in offers)
-            weights = [np.exp(-temper * n * (o.loss - best) - o.penalty) for o in offers]
+            n_true = _effective(share_true)
+            offers = [models(true, share_true) for models, _ in prepared]
+            logarithms = [
+                -temper / (1 / n_true + 1 / n_gen) * offer.loss - offer.penalty
+                for offer, (_, n_gen) in zip(offers, prepared, strict=True)
+            ]
+            largest = max(logarithm.max() for logarithm in logarithms)
+            weights = [np.exp(logarithm - largest) for logarithm in logarithms]
             total = sum(w.sum() for w in weights)
             averages = [w @ o.coefficients / total for o, w in zip(offers, weights, strict=True)]
 
@@ -119,11 +138,20 @@ def least_squares_ratio(
     return TwoStepLearner(on_generated)
 
 
-def _prepared(family: Family, gen: np.ndarray, share_gen: np.ndarray) -> ModelsOfTrue:
-    """The family with its generated events given."""
+def _prepared(family: Family, gen: np.ndarray, share_gen: np.ndarray) -> tuple[ModelsOfTrue, float]:
+    """The family with its generated events given, and how many effective ones it has seen."""
     if isinstance(family, TwoStepFamily):
-        return family.on_generated(gen, share_gen)
-    return lambda true, share_true: family(Teaching(gen, true, share_gen, share_true))
+        return family.prepared(gen, share_gen)
+
+    def models(true: np.ndarray, share_true: np.ndarray) -> Models:
+        return family(Teaching(gen, true, share_gen, share_true))
+
+    return models, _effective(share_gen)
+
+
+def _effective(share: np.ndarray) -> float:
+    """Effective events, (sum w)^2 / sum w^2, of shares that sum to one."""
+    return float(1 / (share**2).sum())
 
 
 def _value(offer: Models, x: np.ndarray, a: np.ndarray) -> np.ndarray:
@@ -151,8 +179,10 @@ def fold_means(
     """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so
     every fifth one is a fold.
     """
-    weight = np.where(np.arange(len(share)) % FOLDS == np.arange(FOLDS)[:, None], share, 0.0)
-    sums, size = weight.astype(phi.dtype) @ phi, weight.sum(axis=1, keepdims=True)
+    folds = [slice(start, None, FOLDS) for start in range(FOLDS)]
+    weight = share.astype(phi.dtype)
+    sums = np.stack([weight[fold] @ phi[fold] for fold in folds])
+    size = np.array([share[fold].sum() for fold in folds])[:, None]
     return sums / size, (sums.sum(axis=0) - sums) / (1 - size)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.nets.mlp import MLP
 from amplify.summaries import Learner, LogProb, Summary, inputs
+from amplify.summaries.atoms import atoms_first
 from amplify.training.fit import FitConfig, fit_members
 from amplify.types import Params, Trainable
 
@@ -86,7 +87,7 @@ def mlp_ratio(
 
         return summary
 
-    return learn
+    return atoms_first(learn)
 
 
 def _of_mean_one(n: int, weight: np.ndarray | None) -> Float[np.ndarray, " n"]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from amplify.errors import InputError
 from amplify.summaries.least_squares import (
     Models,
     ModelsOfTrue,
@@ -22,7 +23,12 @@ from amplify.summaries.least_squares import (
 )
 
 PENALTIES = tuple(10.0 ** np.arange(-7, 1.01, 0.5))
+_NOISE = 3.0  # times the most negative variance of signed weights
+_ROUNDING = 1e-9  # of the largest variance: less is no sign of signed weights
 _BLOCK = 1 << 13  # events whose polynomials stay in the cache
+_TRACED = 30  # columns from which on a table costs less than compiling the sum of all terms
+_MOST_COLUMNS = 1000  # whose covariances are diagonalised within seconds
+_MOST_NUMBERS = 1 << 25  # polynomials of generated events in memory
 
 
 def polynomials(
@@ -43,9 +49,14 @@ def polynomials(
         reach: standard deviations that are mapped to [-1, 1]; an event beyond counts as at the
             edge.
         most_terms: polynomials of the largest degree.
+
+    Raises:
+        InputError: more columns than can be handled without condensing them.
     """
 
     def on_generated(gen: np.ndarray, share_gen: np.ndarray) -> ModelsOfTrue:
+        if gen.shape[1] > _TRACED:
+            gen, share_gen = _few_enough(gen, share_gen)
         centre = share_gen @ gen
         width = np.sqrt(share_gen @ (gen - centre) ** 2)
         scale = reach * np.where(width > 0, width, 1.0)
@@ -58,17 +69,22 @@ def polynomials(
         phi_gen = raw(gen)
         mean = share_gen @ phi_gen
         phi_gen -= mean
+        held_gen, others_gen = fold_means(phi_gen, share_gen)
         covariance = (phi_gen * share_gen[:, None]).T @ phi_gen
         # lower degrees are a part of the highest basis
         bases = [_Basis.of(covariance, degree <= top) for top in degrees if top <= degree.max()]
         polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
 
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+            if x.shape[1] > _TRACED:
+                blocks = [raw(x[k : k + _BLOCK]) @ a for k in range(0, len(x), _BLOCK)]
+                return np.concatenate([np.zeros(0), *blocks]) - mean @ a
             return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
 
         def models(true: np.ndarray, share_true: np.ndarray) -> Models:
             phi_true = raw(true) - mean
             held, others = fold_means(phi_true, share_true)
+            held, others = held - held_gen, others - others_gen
             d = share_true @ phi_true
             loss = np.concatenate([basis.loss(held, others, penalties) for basis in bases])
             coefficients = np.concatenate([basis.solutions(d, penalties) for basis in bases])
@@ -78,6 +94,16 @@ def polynomials(
         return models
 
     return TwoStepFamily(on_generated)
+
+
+def _few_enough(gen: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As many events of many columns as memory is meant to hold polynomials of."""
+    columns = gen.shape[1]
+    if columns > _MOST_COLUMNS:
+        fix = "condense them first, as amplify.learned_ratio does"
+        raise InputError("polynomials", f"at most {_MOST_COLUMNS} columns", str(columns), fix)
+    most = _MOST_NUMBERS // (2 * columns)
+    return gen[:most], share[:most] / share[:most].sum()
 
 
 class _Basis(NamedTuple):
@@ -95,8 +121,15 @@ class _Basis(NamedTuple):
 
     @classmethod
     def of(cls, covariance: np.ndarray, used: np.ndarray) -> "_Basis":
-        """That of the covariance of all terms."""
-        return cls(used, *np.linalg.eigh(covariance[np.ix_(used, used)]))
+        """That of the covariance of all terms.
+
+        Signed weights can make it negative along some axes: that is noise, and so are positive
+        variances of its size. Models along them would seem to fit beyond all measure.
+        """
+        variance, axes = np.linalg.eigh(covariance[np.ix_(used, used)])
+        noise = max(-float(variance[0]), 0.0)
+        known = variance > (_NOISE * noise if noise > _ROUNDING * variance[-1] else -np.inf)
+        return cls(used, variance[known], axes[:, known])
 
     def loss(
         self, held: np.ndarray, others: np.ndarray, penalties: Sequence[float]

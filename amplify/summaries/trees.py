@@ -8,6 +8,7 @@ import numpy as np
 
 from amplify.errors import MissingExtraError
 from amplify.summaries import Learner, LogProb, Summary, inputs
+from amplify.summaries.atoms import atoms_first
 
 
 def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: Any) -> Learner:
@@ -57,4 +58,4 @@ def boosted_trees(log_prob: LogProb | None = None, seed: int = 0, **settings: An
 
         return summary
 
-    return learn
+    return atoms_first(learn)

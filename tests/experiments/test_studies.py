@@ -11,7 +11,15 @@ import pytest
 from amplify.errors import InputError
 from amplify.summaries.mlp import MLPConfig
 from amplify.training.fit import FitConfig
-from experiments import coverage, differential, ring, ttbar, ttbar_analysis, ttbar_calibration
+from experiments import (
+    coverage,
+    differential,
+    ring,
+    same_data,
+    ttbar,
+    ttbar_analysis,
+    ttbar_calibration,
+)
 
 
 @pytest.mark.slow
@@ -37,6 +45,12 @@ def test_differential_study_runs_and_continues(tmp_path):
     assert study["gaussian"]["n_equiv"] > 100
     path.unlink()
     assert differential.main("smoke", tmp_path).read_text() == first
+
+
+def test_the_study_of_members_of_the_same_events_runs(tmp_path):
+    rows = json.loads(same_data.main("smoke", tmp_path).read_text())["study"]["rows"]
+    assert [row["spread"] for row in rows] == [1.0, 0.4, 0.1]
+    assert all(row["by_holdout_10_error"] > 0 for row in rows)
 
 
 @pytest.mark.slow
