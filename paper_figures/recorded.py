@@ -9,7 +9,11 @@ DIRECTORY = Path(__file__).parent / "results"
 COMMANDS = {
     "gaussian": "python -m experiments.gaussian --preset full",
     "ring": "python -m experiments.ring --preset full",
-    "coverage": "python -m experiments.coverage --preset full",
+    "coverage": "python -m experiments.coverage --preset quick",
+    "audit": "python -m experiments.audit --preset full",
+    "same_data": "python -m experiments.same_data --preset full",
+    "many_columns": "python -m experiments.many_columns --preset full",
+    "blind": "python -m experiments.blind --preset full",
     "differential": "python -m experiments.differential --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
     "ttbar_calibration": "python -m experiments.ttbar_calibration --preset full",

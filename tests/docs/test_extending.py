@@ -52,7 +52,7 @@ def _tests(contract):
 def test_each_kind_of_extension_has_a_contract():
     assert CONTRACTS == [
         "test_gaussian_ratio",
-        "test_median_spread",
+        "test_mean_spread",
         "test_laplace",
         "test_comma_separated",
         "test_noise_share",
