@@ -65,7 +65,7 @@ PRESETS = {
 
 
 def main(preset: Literal["smoke", "quick", "full"] = "quick", out: Path | None = None) -> Path:
-    """Runs the study and writes OUT/results.json; full takes about ten minutes on 2 cores.
+    """Runs the study and writes OUT/results.json; full takes about five minutes.
 
     Args:
         preset: size of the study.
@@ -82,23 +82,11 @@ def main(preset: Literal["smoke", "quick", "full"] = "quick", out: Path | None =
         chance_amplification,
         advice,
     )
-    result = {part.__name__: _part(out, part, config) for part in parts}
+    result = {part.__name__: study.rows(out, part, config) for part in parts}
     path = out / "results.json"
     study.record(path, f"python -m experiments.audit --preset {preset}", config, result, [])
     print(path)
     return path
-
-
-def _part(out: Path, part: Any, config: Config) -> list[Row]:
-    """Rows of a finished part, or computed now."""
-
-    def compute() -> dict[str, np.ndarray]:
-        rows = list(part(config))
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-    columns = study.cached(out / "parts" / f"{part.__name__}.npz", compute)
-    names = list(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def differential_limits(config: Config) -> Iterator[Row]:

@@ -7,14 +7,14 @@ of calculations beyond leading order. Truth is known in closed form, or from tho
 Run `python -m experiments.blind --preset full`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from amplify.analysis.averaging import averaging
 from amplify.estimators.averaging import averaging_amplification
@@ -24,11 +24,11 @@ from amplify.regions import bins, column
 from amplify.summaries.default import learned_ratio
 from amplify.types import Events, Holdout, Samples, Status
 from experiments import study
+from experiments.blind_families import FAMILIES, N_TRAIN, Family, members_of, sigma_model
+from experiments.blind_pairs import PAIRS, PAIRS_WEIGHTED, Pair
 
 LIMIT_LEVEL = 0.9  # of the claim n_equiv < X, one-sided
-N_TRAIN = 1000
 HOLDOUT = 10  # of averaging, in units of n_train
-NEGATIVE = 0.1  # share of the events with signed weights that have -1
 Bias = Literal["none", "sigma_model", "expected_error"]
 BIASES: tuple[Bias, ...] = ("none", "sigma_model", "expected_error")
 BIASED_BY = 4  # of either of them
@@ -82,104 +82,11 @@ def main(preset: Literal["smoke", "full"] = "full", out: Path | None = None) -> 
     out = out or Path("amplify-runs") / f"blind-{preset}"
     study.claim(out, config)
     parts = (bootstrap, learned, learned_weighted, bootstrap_weighted)
-    result = {part.__name__: _part(out, part, config) for part in parts}
+    result = {part.__name__: study.rows(out, part, config) for part in parts}
     path = out / "results.json"
     study.record(path, f"python -m experiments.blind --preset {preset}", config, result, [])
     print(path)
     return path
-
-
-def _part(out: Path, part: Callable[[Config], Iterator[Row]], config: Config) -> list[Row]:
-    """Rows of a finished part, or computed now."""
-
-    def compute() -> dict[str, np.ndarray]:
-        rows = list(part(config))
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-    columns = study.cached(out / "parts" / f"{part.__name__}.npz", compute)
-    lists = [values.tolist() for values in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
-
-
-class Pair(NamedTuple):
-    """Samplers (rng, n) -> Events of generator and truth, and their distance D_inf."""
-
-    generate: Callable[[np.random.Generator, int], Events]
-    true: Callable[[np.random.Generator, int], Events]
-    distance: float
-
-
-def _cosine(rng: np.random.Generator, n: int, contrast: float) -> np.ndarray:
-    """Angles [n] with the density (1 + contrast cos a) / 2 pi."""
-    a = rng.uniform(0, 2 * np.pi, n)
-    opposite = rng.random(n) > (1 + contrast * np.cos(a)) / 2
-    return a + np.pi * opposite
-
-
-def torus(rng: np.random.Generator, n: int, contrast: float) -> Events:
-    """Two angles with the density (1 + contrast cos(a - b)) / (2 pi)^2."""
-    a, apart = rng.uniform(0, 2 * np.pi, n), _cosine(rng, n, contrast)
-    return Events(np.stack([a, a - apart], axis=1) % (2 * np.pi))
-
-
-def torus_weighted(rng: np.random.Generator, n: int, contrast: float) -> Events:
-    """The same by weights of .23 to 8.8, of events that crowd where each angle is near 0."""
-    tilt = 0.6
-    x = np.stack([_cosine(rng, n, tilt), _cosine(rng, n, tilt)], axis=1) % (2 * np.pi)
-    drawn = (1 + tilt * np.cos(x)).prod(axis=1)
-    return Events(x, (1 + contrast * np.cos(x[:, 0] - x[:, 1])) / drawn)
-
-
-TAIL = 0.4  # of the events
-
-
-def tail(rng: np.random.Generator, n: int, stretch: float) -> Events:
-    """An exponential whose tail is `stretch` times too long, and two columns that depend on it."""
-    first, cut = rng.exponential(size=n), -np.log(TAIL)
-    first = np.where(first > cut, cut + stretch * (first - cut), first)
-    score, noise = -ndtri(np.exp(-first)), rng.normal(size=(2, n))
-    second, third = np.exp(0.2 * (score + noise[0])), 0.5 * np.abs(score) + noise[1]
-    return Events(np.stack([first, second, third], axis=1))
-
-
-def tail_signed(rng: np.random.Generator, n: int, stretch: float) -> Events:
-    """The same by signed weights: others, many of which lie where no events are, come twice, with 1
-    and with -1.
-    """
-    x, sort = tail(rng, n, stretch).x, rng.random(n)
-    others, noise = sort < 2 * NEGATIVE, rng.normal(size=(2, n))
-    far = np.stack([2 * rng.exponential(size=n), np.exp(0.5 * noise[0]), 1.5 * noise[1]], axis=1)
-    return Events(np.where(others[:, None], far, x), np.where(sort < NEGATIVE, -1.0, 1.0))
-
-
-def tail_signed_inside(rng: np.random.Generator, n: int, stretch: float) -> Events:
-    """The same with others that lie where events are, of a longer tail: no place is left without
-    events. Added when the result of `tail_signed` was known.
-    """
-    sort = rng.random(n)
-    others = (sort < 2 * NEGATIVE)[:, None]
-    x = np.where(others, tail(rng, n, 2 * stretch).x, tail(rng, n, stretch).x)
-    return Events(x, np.where(sort < NEGATIVE, -1.0, 1.0))
-
-
-def _pair(draw: Callable[..., Events], of_gen: float, of_true: float, distance: float) -> Pair:
-    return Pair(lambda rng, n: draw(rng, n, of_gen), lambda rng, n: draw(rng, n, of_true), distance)
-
-
-def stretched(factor: float) -> float:
-    """Total variation distance of exponentials with means 1 and factor > 1: where they cross."""
-    cross = np.log(factor) / (1 - 1 / factor)
-    return float(np.exp(-cross / factor) - np.exp(-cross))
-
-
-# mean of |cos| / 2 is 1 / pi; what depends on the tail does so alike in truth and generator
-_TORUS, _TAIL = (0.4, 0.6, 0.2 / np.pi), (1.5, 1.0, TAIL * stretched(1.5))
-PAIRS = {"torus": _pair(torus, *_TORUS), "tail": _pair(tail, *_TAIL)}
-PAIRS_WEIGHTED = {
-    "torus, importance": _pair(torus_weighted, *_TORUS),
-    "tail, signed": _pair(tail_signed, *_TAIL),
-    "tail, signed inside": _pair(tail_signed_inside, *_TAIL),
-}
 
 
 def learned(config: Config) -> Iterator[Row]:
@@ -234,142 +141,6 @@ def claimed(generated: Events, holdout: Events, seed: int) -> float:
     )
     said = estimate.status[0] == Status.UPPER_LIMIT
     return float(estimate.n_equiv.high[0]) if said else np.inf
-
-
-class Family(NamedTuple):
-    """A generator with few or many parameters, and truth among what it can describe.
-
-    Attributes:
-        true: its parameters.
-        edges: of the regions.
-        draw: (rng, parameters, sets, n) -> events [set, n].
-        fit: events [set, n] -> parameters [set, parameter].
-        fractions: parameters [..., parameter] -> fractions [..., region].
-        weighted: (rng, parameters, n) -> events [n] and weights [n].
-    """
-
-    true: np.ndarray
-    edges: np.ndarray
-    draw: Callable[[np.random.Generator, np.ndarray, int, int], np.ndarray]
-    fit: Callable[[np.ndarray], np.ndarray]
-    fractions: Callable[[np.ndarray], np.ndarray]
-    weighted: Callable[[np.random.Generator, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-
-    @property
-    def integral(self) -> np.ndarray:
-        """True fractions [region]."""
-        return self.fractions(self.true)
-
-
-_SHAPE = 1.5
-_BELOW = np.array([0.0, 0.03, 0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97, 1.0])
-with np.errstate(divide="ignore"):
-    _TIMES = (-np.log1p(-_BELOW)) ** (1 / _SHAPE)
-_SPREAD = 1.2  # mean of the exponential that weighted lifetimes are drawn from
-
-
-def _draw_weibull(rng: np.random.Generator, p: np.ndarray, sets: int, n: int) -> np.ndarray:
-    return p[1] * rng.weibull(p[0], (sets, n))
-
-
-def fit_weibull(x: np.ndarray) -> np.ndarray:
-    """Maximum likelihood, shape and scale, by Newton's method."""
-    log = np.log(x)
-    mean = log.mean(axis=-1, keepdims=True)
-    log = log - mean
-    shape = 1.28 / log.std(axis=-1)
-    for _ in range(5):
-        power = np.exp(shape[..., None] * log)
-        zeroth, first, second = (np.mean(power * log**k, axis=-1) for k in range(3))
-        center = first / zeroth
-        slope = second / zeroth - center**2 + 1 / shape**2
-        shape = shape - (center - 1 / shape) / slope
-    scale = np.mean(np.exp(shape[..., None] * log), axis=-1) ** (1 / shape)
-    return np.stack([shape, scale * np.exp(mean[..., 0])], axis=-1)
-
-
-def _weibull_fractions(p: np.ndarray) -> np.ndarray:
-    return -np.diff(np.exp(-((_TIMES / p[..., 1:]) ** p[..., :1])), axis=-1)
-
-
-def _weibull_weighted(
-    rng: np.random.Generator, p: np.ndarray, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lifetimes of an exponential, weighted to those of the fit: with weights of 0 to 1.5."""
-    x = _SPREAD * rng.exponential(size=n)
-    scaled = x / p[1]
-    density = p[0] / p[1] * scaled ** (p[0] - 1) * np.exp(-(scaled ** p[0]))
-    return x, density * _SPREAD * np.exp(x / _SPREAD)
-
-
-_FINE, _COARSE = 40, 10  # bins of the histogram, and regions
-_KERNEL = np.array([1, 6, 15, 20, 15, 6, 1]) / 64
-
-
-def _smoothed(histogram: np.ndarray) -> np.ndarray:
-    return sum(w * np.roll(histogram, k - 3, axis=-1) for k, w in enumerate(_KERNEL))  # pyright: ignore[reportReturnType]
-
-
-def _draw_histogram(rng: np.random.Generator, p: np.ndarray, sets: int, n: int) -> np.ndarray:
-    bin = np.searchsorted(np.cumsum(p[:-1]), rng.random((sets, n)), side="right")
-    return (bin + rng.random((sets, n))) / _FINE
-
-
-def fit_histogram(x: np.ndarray) -> np.ndarray:
-    """Fractions in the fine bins, smoothed around the circle."""
-    place = (x * _FINE).astype(int) + _FINE * np.arange(len(x))[:, None]
-    counts = np.bincount(place.ravel(), minlength=_FINE * len(x)).reshape(len(x), _FINE)
-    return _smoothed(counts / x.shape[1])
-
-
-def _histogram_fractions(p: np.ndarray) -> np.ndarray:
-    return p.reshape(*p.shape[:-1], _COARSE, -1).sum(axis=-1)
-
-
-def _histogram_weighted(
-    rng: np.random.Generator, p: np.ndarray, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A tenth with -1, uniform, and as many more of these with 1."""
-    sort = rng.random(n)
-    x = np.where(sort < 2 * NEGATIVE, rng.random(n), _draw_histogram(rng, p, 1, n)[0])
-    return x, np.where(sort < NEGATIVE, -1.0, 1.0)
-
-
-_CIRCLE = (1 + 0.5 * np.cos(2 * np.pi * (np.arange(_FINE) + 0.5) / _FINE)) / _FINE
-FAMILIES = {
-    "weibull": Family(
-        np.array([_SHAPE, 1.0]),
-        _TIMES,
-        _draw_weibull,
-        fit_weibull,
-        _weibull_fractions,
-        _weibull_weighted,
-    ),
-    "histogram": Family(
-        _CIRCLE,
-        np.linspace(0, 1, _COARSE + 1),
-        _draw_histogram,
-        fit_histogram,
-        _histogram_fractions,
-        _histogram_weighted,
-    ),
-}
-
-
-def sigma_model(family: Family, trainings: int, seed: int) -> np.ndarray:
-    """Error of one training in each region, from so many of them: to 1 / sqrt(2 trainings)."""
-    rng, batch = np.random.default_rng([seed, 1]), 50
-    found = [
-        family.fractions(family.fit(family.draw(rng, family.true, batch, N_TRAIN)))
-        for _ in range(trainings // batch)
-    ]
-    return np.sqrt(np.mean((np.concatenate(found) - family.integral) ** 2, axis=0))
-
-
-def members_of(rng: np.random.Generator, family: Family, members: int) -> np.ndarray:
-    """Parameters [member, parameter] of members on bootstrap samples of one training set."""
-    train = family.draw(rng, family.true, 1, N_TRAIN)[0]
-    return family.fit(train[rng.integers(0, N_TRAIN, (members, N_TRAIN))])
 
 
 class Seen(NamedTuple):

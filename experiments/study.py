@@ -8,7 +8,7 @@ is that of `same` against the truth, over sets and members: the network a user w
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,6 +118,22 @@ def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str
     with whole(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
     return arrays
+
+
+def rows(
+    out: Path, part: Callable[[Any], Iterator[dict[str, Any]]], config: Any
+) -> list[dict[str, Any]]:
+    """The rows of a part of a study, called after its function: of a finished one, or computed now
+    as part(config). All have the same keys.
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        found = list(part(config))
+        return {name: np.array([row[name] for row in found]) for name in found[0]}
+
+    columns = cached(out / "parts" / f"{part.__name__}.npz", compute)
+    lists = [values.tolist() for values in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def run(main: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments import blind
+from experiments import blind, blind_families, blind_pairs
 
 CONFIG = replace(
     blind.Config(),
@@ -28,7 +28,7 @@ def _mean(events, values):
     return (weight * values).sum() / weight.sum()
 
 
-@pytest.mark.parametrize("draw", [blind.torus, blind.torus_weighted])
+@pytest.mark.parametrize("draw", [blind_pairs.torus, blind_pairs.torus_weighted])
 def test_angles_are_correlated_as_said(draw):
     """E cos(a - b) is half the contrast and no angle has a preference: errors of .004 at most, four
     of them (6e-5).
@@ -39,13 +39,13 @@ def test_angles_are_correlated_as_said(draw):
     assert all(abs(_mean(events, np.cos(angle))) < 0.016 for angle in (a, b, a + b, 2 * (a - b)))
 
 
-@pytest.mark.parametrize("draw", [blind.tail, blind.tail_signed])
+@pytest.mark.parametrize("draw", [blind_pairs.tail, blind_pairs.tail_signed])
 def test_tails_are_as_far_apart_as_said(draw):
     """Beyond the place where both exponentials cross the fractions differ by D: error of .004 at
     most, four of it (6e-5).
     """
     rng = np.random.default_rng(1)
-    cross = -np.log(blind.TAIL) + 3 * np.log(1.5)
+    cross = -np.log(blind_pairs.TAIL) + 3 * np.log(1.5)
     gen, true = (draw(rng, 80_000, stretch) for stretch in (1.5, 1.0))
     apart = _mean(gen, gen.x[:, 0] > cross) - _mean(true, true.x[:, 0] > cross)
     assert abs(apart - blind.PAIRS["tail"].distance) < 0.016
@@ -57,7 +57,7 @@ def test_distances_agree_with_integrals():
     assert blind.PAIRS["torus"].distance == pytest.approx(0.1 * np.abs(np.cos(a)).mean(), rel=1e-4)
     x = (np.arange(400_000) + 0.5) / 10_000
     apart = np.abs(np.exp(-x) - np.exp(-x / 1.5) / 1.5).sum() / 20_000
-    assert blind.stretched(1.5) == pytest.approx(apart, rel=1e-4)
+    assert blind_pairs.stretched(1.5) == pytest.approx(apart, rel=1e-4)
 
 
 def test_sigma_model_of_the_histogram_has_a_closed_form():
@@ -66,7 +66,7 @@ def test_sigma_model_of_the_histogram_has_a_closed_form():
     """
     family = blind.FAMILIES["histogram"]
     one = np.array([np.arange(40) == k for k in range(40)], float)
-    response = family.fractions(blind._smoothed(one)).T
+    response = family.fractions(blind_families._smoothed(one)).T
     mean = response @ family.true
     variance = (response**2 @ family.true - mean**2) / blind.N_TRAIN
     expected = np.sqrt(variance + (mean - family.integral) ** 2)
@@ -83,7 +83,7 @@ def test_the_weibull_fit_is_of_maximum_likelihood():
     def loss(shape, scale):
         return -np.mean(np.log(shape / scale * (x / scale) ** (shape - 1)) - (x / scale) ** shape)
 
-    shape, scale = blind.fit_weibull(x)[0]
+    shape, scale = blind_families.fit_weibull(x)[0]
     steps = [(0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01)]
     assert all(loss(shape + a, scale + b) > loss(shape, scale) for a, b in steps)
     assert abs(shape - 1.5) < 0.02 and abs(scale - 1) < 0.012

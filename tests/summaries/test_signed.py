@@ -6,7 +6,7 @@ import pytest
 from amplify.estimators.learned import summary_distance
 from amplify.summaries.default import learned_ratio
 from amplify.summaries.polynomial import _Basis
-from experiments import blind
+from experiments import blind_pairs
 
 
 @pytest.mark.parametrize("name", ["tail, signed", "tail, signed inside"])
@@ -14,7 +14,7 @@ def test_signed_weights_do_not_blind_the_learner(name):
     """Efficiencies were -.04 and .84; .83 and .84 are measured, +- .1 for one of them: below .5 is
     three of these (1e-3). The seed is fixed.
     """
-    pair, rng = blind.PAIRS_WEIGHTED[name], np.random.default_rng(11)
+    pair, rng = blind_pairs.PAIRS_WEIGHTED[name], np.random.default_rng(11)
     gen, true = pair.generate(rng, 40_000), pair.true(rng, 600)
     summary = learned_ratio()(gen.x, true.x, gen.weight, true.weight)
     distance, _ = summary_distance(summary, pair.generate(rng, 200_000), pair.true(rng, 200_000))
