@@ -27,15 +27,21 @@ if TYPE_CHECKING:
     )
     from amplify.analysis.averaging import averaging
     from amplify.analysis.differential import differential
+    from amplify.analysis.forecast import Forecast, forecast_without_holdout
     from amplify.errors import AmplifyError
     from amplify.estimators.averaging import averaging_amplification
     from amplify.estimators.differential import differential_amplification
     from amplify.estimators.learned import learned_amplification
+    from amplify.estimators.pool import pool_amplification
     from amplify.estimators.pooled import pooled_amplification
+    from amplify.external.completion import completed
     from amplify.external.members import external_members
+    from amplify.generators.autoregressive_flow import AutoregressiveConfig, autoregressive_flow
     from amplify.generators.coordinates import Coordinates, coordinates
     from amplify.generators.coupling_flow import FlowConfig, coupling_flow
     from amplify.generators.fitted_gaussian import fitted_gaussian
+    from amplify.generators.mixture import mixture
+    from amplify.generators.truncated import truncated
     from amplify.integrals import member_integrals, sample_integrals
     from amplify.regions import Regions, count, fractions
     from amplify.results.result import Answer, Result
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
     from amplify.summaries import exact_ratio
     from amplify.summaries.default import learned_ratio
     from amplify.training.ensemble import fit_ensemble
-    from amplify.training.fit import FitConfig, fit
+    from amplify.training.fit import FitConfig, Stopping, fit
     from amplify.training.trained import Ensemble, Fitted, sample
     from amplify.types import (
         AveragingEstimate,
@@ -65,11 +71,17 @@ _HOMES = {
     "coordinates": "generators.coordinates",
     "FlowConfig": "generators.coupling_flow",
     "coupling_flow": "generators.coupling_flow",
+    "AutoregressiveConfig": "generators.autoregressive_flow",
+    "autoregressive_flow": "generators.autoregressive_flow",
+    "mixture": "generators.mixture",
+    "truncated": "generators.truncated",
     "FitConfig": "training.fit",
+    "Stopping": "training.fit",
     "fit": "training.fit",
     "fit_ensemble": "training.ensemble",
     "Fitted": "training.trained",
     "Ensemble": "training.trained",
+    "completed": "external.completion",
     "external_members": "external.members",
     "Samples": "types",
     "sample": "training.trained",
@@ -85,6 +97,7 @@ _HOMES = {
     "learned_ratio": "summaries.default",
     "averaging_amplification": "estimators.averaging",
     "pooled_amplification": "estimators.pooled",
+    "pool_amplification": "estimators.pool",
     "differential_amplification": "estimators.differential",
     "learned_amplification": "estimators.learned",
     "AveragingEstimate": "types",
@@ -92,6 +105,8 @@ _HOMES = {
     "Status": "types",
     "averaging": "analysis.averaging",
     "differential": "analysis.differential",
+    "forecast_without_holdout": "analysis.forecast",
+    "Forecast": "analysis.forecast",
     "Answer": "results.result",
     "Result": "results.result",
     "AmplifyError": "errors",
@@ -118,6 +133,7 @@ _ROOMS = [
 __all__ = [
     "AmplifyError",
     "Answer",
+    "AutoregressiveConfig",
     "AveragingEstimate",
     "Coordinates",
     "DifferentialEstimate",
@@ -126,16 +142,20 @@ __all__ = [
     "FitConfig",
     "Fitted",
     "FlowConfig",
+    "Forecast",
     "Generator",
     "Holdout",
     "Regions",
     "Result",
     "Samples",
     "Status",
+    "Stopping",
     "__version__",
     "analysis",
+    "autoregressive_flow",
     "averaging",
     "averaging_amplification",
+    "completed",
     "coordinates",
     "count",
     "coupling_flow",
@@ -148,13 +168,16 @@ __all__ = [
     "fit",
     "fit_ensemble",
     "fitted_gaussian",
+    "forecast_without_holdout",
     "fractions",
     "generators",
     "learned_amplification",
     "learned_ratio",
     "member_integrals",
+    "mixture",
     "nets",
     "plots",
+    "pool_amplification",
     "pooled_amplification",
     "regions",
     "report",
@@ -166,6 +189,7 @@ __all__ = [
     "summaries",
     "tables",
     "training",
+    "truncated",
     "truth",
     "ttbar",
 ]

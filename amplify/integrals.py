@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from amplify.errors import InputError
 from amplify.regions import Regions, count, fractions
 from amplify.sampling import check_size, generated_blocks
 from amplify.types import Generator, Params, Samples
@@ -58,7 +59,8 @@ def member_integrals(
         generator: whose params they are.
         params: of the members [member, ...], `Ensemble.params`.
         regions: where events are counted.
-        n: events per member.
+        n: events per member; of a truncated generator events that pass, or with Sobol latents
+            candidates, of which those that pass are counted.
         sobol: as in `sample_members`.
         transform: from network coordinates to what the regions look at, e.g. observables; on the
             host.
@@ -70,14 +72,19 @@ def member_integrals(
     check_size(n, sobol)
     members = jax.tree.leaves(params)[0].shape[0]
     counts = np.zeros((members, len(regions.labels)), np.int64)
+    events = np.zeros(members, np.int64)
     done = 0
-    for member, x in generated_blocks(key, generator, params, n, sobol):
+    for member, x, candidates in generated_blocks(key, generator, params, n, sobol):
         looked_at = x if transform is None else transform(x)
         counts[member] += np.asarray(regions.contains(looked_at)).sum(axis=0)
-        done += len(x)
+        events[member] += len(x)
+        done += candidates if sobol else len(x)
         if progress is not None:
             progress(done, members * n)
-    return Integrals(counts / n, None if sobol else n)
+    if not events.all():
+        got = f"none of {n} candidates of member {int(np.argmin(events))}"
+        raise InputError("integrals", "events that pass", got, "train it longer")
+    return Integrals(counts / events[:, None], None if sobol else n)
 
 
 def sample_integrals(samples: Samples, regions: Regions) -> Integrals:

@@ -15,8 +15,12 @@ import numpy as np
 class Silent:
     """Hears how far something is, and says nothing."""
 
-    def losses(self, step: int, steps: int, losses: np.ndarray) -> None:
-        """Of a training: the loss of every member after some steps."""
+    def losses(
+        self, step: int, steps: int, losses: np.ndarray, acceptance: np.ndarray | None = None
+    ) -> None:
+        """Of a training: the loss of every member after some steps, and of truncated generators the
+        share of candidates that pass.
+        """
 
     def count(self, done: int, total: int | None = None, note: str = "") -> None:
         """Of anything countable."""
@@ -35,9 +39,13 @@ class Bar(Silent):
         self._bars = bars
         self._task = bars.add_task(label, total=None, note="compiling")
 
-    def losses(self, step: int, steps: int, losses: np.ndarray) -> None:
+    def losses(
+        self, step: int, steps: int, losses: np.ndarray, acceptance: np.ndarray | None = None
+    ) -> None:
         """The mean loss of all members, and of the worst one."""
         note = f"loss {np.mean(losses):.3f}, worst {np.max(losses):.3f}"
+        if acceptance is not None:
+            note += f", {np.mean(acceptance):.1%} pass, least {np.min(acceptance):.1%}"
         self._bars.update(self._task, completed=step, total=steps, note=note)
 
     def count(self, done: int, total: int | None = None, note: str = "") -> None:

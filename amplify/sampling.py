@@ -7,16 +7,48 @@ Events come in blocks, so that whoever counts them need not store them.
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.latents import sobol_latents, uniform_latents
 from amplify.types import Generator, Params, Samples
 
+__all__ = [
+    "Block",
+    "check_size",
+    "generated_blocks",
+    "sample_members",
+    "sobol_latents",
+    "uniform_latents",
+]
+
 _CHUNK = 1 << 15  # events generated at once: the activations of a small flow stay in the cache
+_FEWEST = 1 << 12  # candidates of a truncated generator drawn at once
+# candidates of a truncated generator after which none is expected to pass any more
+_HOPELESS = 1 << 20
+
+
+class Block(NamedTuple):
+    """Events x [event, dim] of a member, and how many candidates they were chosen from."""
+
+    member: int
+    x: np.ndarray
+    candidates: int
+
+
+class _Drawn(NamedTuple):
+    """A block that a device computes: its first `keep` events count, of these those that passed."""
+
+    member: int
+    x: Array
+    passed: Array | None
+    keep: int
 
 
 def sample_members(
@@ -40,16 +72,25 @@ def sample_members(
             Otherwise each member has Monte Carlo latents of its own.
 
     Returns:
-        `Samples` with x [member, event, dim], float32, without weights.
+        `Samples` with x [member, event, dim], float32, without weights; of a truncated generator n
+        events that pass, with the efficiency of each member.
 
     Raises:
-        InputError: n below one, or no power of two with Sobol latents.
+        InputError: n below one, no power of two with Sobol latents, Sobol latents of a truncated
+            generator (`member_integrals` takes them), or candidates that never pass.
     """
     check_size(n, sobol)
-    blocks: list[list[np.ndarray]] = [[] for _ in range(_count_members(params))]
-    for member, x in generated_blocks(key, generator, params, n, sobol):
-        blocks[member].append(x)
-    return Samples(jnp.asarray(np.stack([np.concatenate(of_member) for of_member in blocks])))
+    if sobol and generator.truncation is not None:
+        got, fix = "a truncated generator", "leave sobol out, or use member_integrals"
+        raise InputError("Sobol latents", "as many events as latents", got, fix)
+    blocks: list[list[Block]] = [[] for _ in range(_count_members(params))]
+    for block in generated_blocks(key, generator, params, n, sobol):
+        blocks[block.member].append(block)
+    x = np.stack([np.concatenate([block.x for block in of_member]) for of_member in blocks])
+    if generator.truncation is None:
+        return Samples(jnp.asarray(x))
+    candidates = np.array([sum(block.candidates for block in of_member) for of_member in blocks])
+    return Samples(jnp.asarray(x), efficiency=n / candidates)
 
 
 def check_size(n: int, sobol: bool) -> None:
@@ -61,53 +102,77 @@ def check_size(n: int, sobol: bool) -> None:
         raise InputError("n", expected, str(n), fix)
 
 
-def sobol_latents(seed: int, n: int, dim: int) -> Float[np.ndarray, "n dim"]:
-    """N points of the scrambled Sobol sequence in the open unit cube, float32."""
-    from scipy.stats import qmc  # which takes half a second to import
-
-    points = qmc.Sobol(dim, scramble=True, rng=seed).random(n)
-    return np.clip(points, 2.0**-33, 1 - 2.0**-24).astype(np.float32)
-
-
-def uniform_latents(key: PRNGKeyArray, n: int, dim: int) -> Float[Array, "n dim"]:
-    """N independent points in the open unit cube; half a float32 step away from both ends."""
-    return jax.random.uniform(key, (n, dim)) + 2.0**-24
-
-
 def generated_blocks(
     key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks (member, x [events, dim]) of n events of every member. Members are dealt out to the
-    devices, and each device is kept a block ahead.
+) -> Iterator[Block]:
+    """Blocks of n events of every member; of a truncated generator only those that pass: n of them,
+    or with Sobol latents those of n latents. Members are dealt out to the devices, and each device
+    is kept a block ahead.
+
+    Raises:
+        InputError: of a million candidates hardly one passes.
     """
     devices = jax.devices()
     params = jax.tree.map(np.asarray, params)  # trained members lie spread over the devices
     members = _count_members(params)
     for start in range(0, members, len(devices)):
         group = range(start, min(start + len(devices), members))
-        under_way: deque[tuple[int, Array, int]] = deque()
-        for drawn in _drawn_at_once(key, generator, params, n, sobol, group):
-            under_way.extend(drawn)
-            while len(under_way) > len(group):
-                yield _arrived(*under_way.popleft())
-        for block in under_way:
-            yield _arrived(*block)
+        drawn = _drawn_at_once(key, generator, params, n, sobol, group)
+        arriving = _one_ahead(drawn, len(group))
+        if generator.truncation is not None:
+            arriving = _accepted(arriving, group, None if sobol else n)
+        yield from arriving
+
+
+def _one_ahead(drawn: Iterator[list[_Drawn]], members: int) -> Iterator[Block]:
+    """Waits for blocks while the next ones are computed."""
+    under_way: deque[_Drawn] = deque()
+    for blocks in drawn:
+        under_way.extend(blocks)
+        while len(under_way) > members:
+            yield _arrived(under_way.popleft())
+    for block in under_way:
+        yield _arrived(block)
+
+
+def _accepted(blocks: Iterator[Block], group: range, n: int | None) -> Iterator[Block]:
+    """Blocks of events that pass until each member of the group has n of them; all where n is
+    None.
+    """
+    found, tried = dict.fromkeys(group, 0), dict.fromkeys(group, 0)
+    for member, x, candidates in blocks:
+        if n is not None and found[member] == n:
+            continue
+        keep = len(x) if n is None else min(len(x), n - found[member])
+        # the last block is looked at as far as it is needed
+        looked_at = candidates if keep == len(x) else max(round(candidates * keep / len(x)), keep)
+        found[member], tried[member] = found[member] + keep, tried[member] + looked_at
+        if tried[member] >= _HOPELESS and found[member] < tried[member] * 1e-5:
+            got = f"{found[member]} of {tried[member]} candidates of member {member}"
+            fix = "train it longer, or check what passes"
+            raise InputError("sampling", "candidates that pass", got, fix)
+        yield Block(member, x[:keep], looked_at)
+        if n is not None and min(found.values()) == n:
+            return
 
 
 def _count_members(params: Params) -> int:
     return jax.tree.leaves(params)[0].shape[0]
 
 
-def _arrived(member: int, x: Array, keep: int) -> tuple[int, np.ndarray]:
+def _arrived(drawn: _Drawn) -> Block:
     """Waits for the events of a block."""
-    return member, np.asarray(x)[:keep]
+    x = np.asarray(drawn.x)[: drawn.keep]
+    if drawn.passed is not None:
+        x = x[np.asarray(drawn.passed)[: drawn.keep]]
+    return Block(drawn.member, x, drawn.keep)
 
 
 def _drawn_at_once(
     key: PRNGKeyArray, generator: Generator, params: Params, n: int, sobol: bool, group: range
-) -> Iterator[list[tuple[int, Array, int]]]:
-    """Blocks (member, x, events to keep) of a group of members that devices compute side by side,
-    one member each; nobody waits for them here.
+) -> Iterator[list[_Drawn]]:
+    """Blocks of a group of members that devices compute side by side, one member each; nobody waits
+    for them here.
     """
     draw = _sampler(generator)
     homes = dict(zip(group, jax.devices(), strict=False))
@@ -115,17 +180,27 @@ def _drawn_at_once(
     for member, device in homes.items():
         params_of_member = jax.tree.map(lambda leaf, m=member: leaf[m], params)
         at_home[member] = jax.device_put(params_of_member, device)
-    latents = (_latents(key, member, n, generator.dim, sobol) for member in group)
+    endless = generator.truncation is not None and not sobol
+    latents = (_latents(key, member, n, generator.dim, sobol, endless) for member in group)
     for blocks in zip(*latents, strict=True):
         yield [
-            (member, draw(at_home[member], jax.device_put(latent, device)), keep)
+            _Drawn(member, *draw(at_home[member], jax.device_put(latent, device)), keep)
             for (member, device), (latent, keep) in zip(homes.items(), blocks, strict=True)
         ]
 
 
 @lru_cache(maxsize=32)
-def _sampler(generator: Generator) -> Callable[[Params, Array], Array]:
-    return jax.jit(generator.sample)
+def _sampler(generator: Generator) -> Callable[[Params, Array], tuple[Array, Array | None]]:
+    """Events, and which of them pass where not all do."""
+    truncation = generator.truncation
+
+    def draw(params: Params, latent: Array) -> tuple[Array, Array | None]:
+        x = generator.sample(params, latent)
+        if truncation is None:
+            return x, None
+        return x, truncation.passes(x) & jnp.isfinite(x).all(axis=-1)
+
+    return jax.jit(draw)
 
 
 @lru_cache(maxsize=1)
@@ -134,16 +209,17 @@ def _shared_points(seed: int, n: int, dim: int) -> np.ndarray:
 
 
 def _latents(
-    key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool
+    key: PRNGKeyArray, member: int, n: int, dim: int, sobol: bool, endless: bool
 ) -> Iterator[tuple[Array, int]]:
     """Blocks (latent [_CHUNK or less, dim], events to keep): blocks have one size, so that the
-    sampler compiles once.
+    sampler compiles once. Endless ones go on until somebody has enough.
     """
-    size = min(n, _CHUNK)
+    size = min(max(n, _FEWEST), _CHUNK) if endless else min(n, _CHUNK)
     if sobol:
         points = _shared_points(int(jax.random.randint(key, (), 0, 2**31 - 1)), n, dim)
-    for block, start in enumerate(range(0, n, size)):
-        keep = min(size, n - start)
+    starts = count(0, size) if endless else range(0, n, size)
+    for block, start in enumerate(starts):
+        keep = size if endless else min(size, n - start)
         if sobol:
             missing = (0, size - keep), (0, 0)
             padded = np.pad(points[start : start + keep], missing, constant_values=0.5)

@@ -28,6 +28,11 @@ class Generator(NamedTuple):
             so that Monte Carlo and Sobol share it.
         log_prob: (params, x [n, dim]) -> [n], or None where the density is not known.
         dim: dimension of x and of the latents.
+        likelihood: the loss is the mean of -log_prob, up to a constant: its gradient may enter with
+            negative weights.
+        truncation: which of the sampled events could have been data, where not all of them could
+            (`amplify.truncated`). `sample` gives candidates then, and whoever generates events
+            rejects those that do not pass; `log_prob` is that of the events which pass.
     """
 
     init: Callable[[PRNGKeyArray], Params]
@@ -37,6 +42,26 @@ class Generator(NamedTuple):
     sample: Callable[[Params, Float[Array, "n dim"]], Float[Array, "n dim"]]
     log_prob: Callable[[Params, Float[Array, "n dim"]], Float[Array, " n"]] | None
     dim: int
+    likelihood: bool = False
+    truncation: "Truncation | None" = None
+
+
+class Truncation(NamedTuple):
+    """Training events have passed cuts, and candidates of a generator may fail them.
+
+    Attributes:
+        passes: x [n, dim] -> [n] booleans, in JAX: which events could have been data.
+        candidates: the generator without its truncation.
+        baseline: beta of the loss of own candidates (`amplify.truncated`); None for 1 / Z.
+        draws: candidates drawn in each step of a training; None for half a minibatch.
+        kept: candidates of how many steps are kept for the loss.
+    """
+
+    passes: Callable[[Float[Array, "n dim"]], Any]
+    candidates: Generator
+    baseline: float | None = None
+    draws: int | None = None
+    kept: int = 1
 
 
 class Trainable(NamedTuple):
@@ -52,10 +77,16 @@ class Trainable(NamedTuple):
 class Samples(NamedTuple):
     """Generated events of every member: JAX models, a user's callable and files on disk meet
     here.
+
+    Attributes:
+        x: events of each member.
+        weight: of the events, or None.
+        efficiency: share of the candidates that passed, of truncated generators.
     """
 
     x: Float[Any, "member event dim"]
     weight: Float[Any, "member event"] | None = None
+    efficiency: Float[Any, " member"] | None = None
 
 
 class Events(NamedTuple):

@@ -15,9 +15,9 @@ DOCS = Path(__file__).parent
 REPOSITORY = DOCS.parent
 NOTEBOOKS = REPOSITORY / "experiments" / "notebooks"
 COPIES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-ROOMS = ["truth", "ttbar", "tables", "nets", "generators", "sampling", "training", "external"]
-ROOMS += ["regions", "integrals", "summaries", "estimators", "results", "analysis", "plots"]
-ROOMS += ["report", "types", "errors"]
+ROOMS = ["truth", "ttbar", "tables", "nets", "generators", "latents", "sampling", "training"]
+ROOMS += ["external", "regions", "integrals", "summaries", "estimators", "results", "analysis"]
+ROOMS += ["plots", "report", "types", "errors"]
 
 _HEAD = "# {title}\n\n```{{eval-rst}}\n"
 _MODULE = ".. automodule:: amplify.{module}\n   :members:\n"

@@ -16,8 +16,8 @@ ROOT = Path(amplify.__file__).parent
 # a room may import itself and whatever stands before it
 ORDER = """
 errors text version namespace types storage devices progress
-truth ttbar tables nets generators sampling training external
-regions integrals summaries estimators results analysis plots report
+truth ttbar tables regions latents nets generators sampling training
+external integrals summaries estimators results analysis plots report
 commands cli __main__ examples
 """.split()  # noqa: SIM905  it is read as a list
 LEVEL = {room: level for level, room in enumerate(ORDER)}

@@ -8,6 +8,7 @@ Members are files, arrays, `Samples` or a trained ensemble, and all go the same 
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from amplify import regions as rg
 from amplify.analysis import samples
 from amplify.analysis.averaging_estimate import estimated
+from amplify.analysis.averaging_forecast import ensemble_forecast, learned_forecast
 from amplify.analysis.averaging_warnings import averaging_warnings
 from amplify.analysis.cost import refuse_too_many
 from amplify.analysis.default_regions import only
@@ -48,6 +50,8 @@ def averaging(
     n_train: int,
     holdout: samples.Sample | None = None,
     train: samples.Sample | None = None,
+    same_data: Any = None,
+    forecast: bool = False,
     n_gen: int | None = None,
     key: Any = None,
     columns: Sequence[str] | None = None,
@@ -81,6 +85,11 @@ def averaging(
             biases that all members share.
         train: the training events: to find them among the generated ones, and to refuse a holdout
             that shares events with them.
+        same_data: members that were all trained on the training events as they are, given as
+            `members` are. They see what training alone leaves to chance: the limit on what the
+            pool of the members is worth becomes a value.
+        forecast: also say what a member is worth event by event, from members alone
+            (`amplify.forecast_without_holdout`).
         n_gen: events to generate with each member of an ensemble; default 100 000.
         key: of these events.
         columns: to look at, names or expressions such as "pt=sqrt(px**2 + py**2)"; default all
@@ -108,11 +117,16 @@ def averaging(
         holdout_columns=columns,
         holdout_weight=weight_column,
         train=train,
+        same_data=same_data,
+        forecast=forecast,
         drop_nonfinite=drop_nonfinite,
         level=level,
         limit_level=limit_level,
         seed=seed,
     )
+    if same_data is not None and _is_ensemble(members) != _is_ensemble(same_data):
+        expected, got = "members of the same kind", "an ensemble and samples"
+        raise InputError("same_data", expected, got, "give both as ensembles or both as samples")
     if not _is_ensemble(members):
         if n_gen is not None or key is not None:
             fix = "leave them out: the events are there"
@@ -122,9 +136,15 @@ def averaging(
     if key is None:
         fix = "give jax.random.key(0) or another"
         raise InputError("key", "a key for the generated events", "none", fix)
+    views = ensemble_forecast(question, members, key) if forecast else {}
     if isinstance(question.regions, rg.Regions):
-        return _counted_and_forgotten(question, members, holdout, n_gen, key, progress)
-    return answer(question, members.sample(key, n_gen), holdout, failed=(), progress=progress)
+        result = _counted_and_forgotten(question, members, holdout, n_gen, key, progress)
+    else:
+        drawn = None if same_data is None else same_data.sample(key, n_gen)
+        of_events = replace(question, same_data=drawn, forecast=forecast and not views)
+        generated = members.sample(key, n_gen)
+        result = answer(of_events, generated, holdout, failed=(), progress=progress)
+    return replace(result, views={**result.views, **views})
 
 
 def answer(
@@ -168,8 +188,12 @@ def answer(
         with progress("reading events", total=sum(s.table.n for s in every)) as bar:
             counted = [_count(s, layout.regions, bar.advance) for s in every]
         inputs = [files.describe(s) for s in every]
+        forecast = learned_forecast(question, prepared, progress) if question.forecast else {}
     counted_train = counted.pop() if prepared.train else None
     counted_holdout = counted.pop() if prepared.holdout else None
+    count = len(prepared.members)
+    counted, of_same_data = counted[:count], counted[count:]
+    every = [*prepared.members, *every[count + len(of_same_data) :]]
     answered, views, left_out = estimated(
         layout,
         [c.sums for c in counted],
@@ -178,6 +202,7 @@ def answer(
         level=question.level,
         limit_level=question.limit_level,
         named=question.regions is not None,
+        same_data=[c.sums for c in of_same_data],
     )
     cautions = averaging_warnings(
         every,
@@ -193,7 +218,7 @@ def answer(
         settings=question.settings(prepared.names, holdout, prepared.ignored),
         inputs=tuple(inputs),
         warnings=(*notes, *prepared.notes, *shared, *layout.notes, *left_out, *cautions),
-        views=views | {"failed_members": list(failed or ())},
+        views=views | forecast | {"failed_members": list(failed or ())},
         seed=question.seed,
     )
 
@@ -241,6 +266,11 @@ def _counted_and_forgotten(
             key, ensemble.generator, ensemble.params, regions, n_gen, progress=bar.count
         )
     sums = [rg.unweighted(n_gen, share * n_gen) for share in integrals.integral]
+    same_sums = []
+    if question.same_data is not None:
+        same = question.same_data
+        found = member_integrals(key, same.generator, same.params, regions, n_gen)
+        same_sums = [rg.unweighted(n_gen, share * n_gen) for share in found.integral]
     inputs: list[dict[str, Any]] = []
     true, selections = None, []
     with ExitStack() as opened:
@@ -259,6 +289,7 @@ def _counted_and_forgotten(
         level=question.level,
         limit_level=question.limit_level,
         named=True,
+        same_data=same_sums,
     )
     cautions = averaging_warnings(
         selections,

@@ -10,7 +10,9 @@ from amplify.analysis.default_regions import Layout, Map
 from amplify.analysis.panels import panel_record
 from amplify.errors import EmptyRegionError
 from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.pool import pool_amplification
 from amplify.estimators.pooled import pooled_amplification
+from amplify.results.pools import POOL, pool_record
 from amplify.results.result import Answer
 from amplify.types import AveragingEstimate, Holdout, Interval, Status
 
@@ -24,6 +26,7 @@ def estimated(
     level: float,
     limit_level: float,
     named: bool,
+    same_data: Sequence[rg.Sums] = (),
 ) -> tuple[Answer, dict[str, Any], list[str]]:
     """The answer, what the pictures show, and warnings about regions that are left out.
 
@@ -35,11 +38,12 @@ def estimated(
         level: of the two-sided intervals.
         limit_level: of the limits, one-sided.
         named: the regions are the user's: none is left out, an empty one is an error.
+        same_data: sums of members of the same data, for the pool.
 
     Raises:
         EmptyRegionError: no generated events in a region that was named, or in any.
     """
-    chosen, usable, notes = _usable(layout, members, holdout, named)
+    chosen, usable, notes = _usable(layout, members, same_data, holdout, named)
     cells = np.array([], int)
     if layout.map is not None:
         cells = layout.map.regions[usable[layout.map.regions]]
@@ -68,6 +72,7 @@ def estimated(
         members=len(members),
     )
     views: dict[str, Any] = {"pooled": pooled_worth(answer, *_inputs(members, chosen))}
+    views[POOL] = _pool(answer, members, same_data, chosen, holdout)
     if layout.scans or layout.panels:
         views["resolution"] = _resolution(layout, members, answer)
     if layout.map is not None:
@@ -76,6 +81,49 @@ def estimated(
     if layout.scans or layout.panels:
         views["panels"] = _panels(layout, members, holdout)
     return answer, views, notes
+
+
+def _pool(
+    answer: Answer,
+    members: Sequence[rg.Sums],
+    same_data: Sequence[rg.Sums],
+    regions: np.ndarray,
+    holdout: rg.Sums | None,
+) -> dict[str, Any]:
+    """What the pool of the members is worth in the regions, for results.json."""
+    labels = answer.labels
+    integral, noise_n = _inputs(members, regions, labels)
+    true = None if holdout is None else rg.fractions(holdout.take(regions), labels)
+    same, same_n = _inputs(same_data, regions, labels) if same_data else (None, None)
+    return pool_view(
+        answer,
+        integral,
+        n_gen=noise_n,
+        same_data=same,
+        n_gen_same=same_n,
+        holdout=None if true is None else Holdout(true.integral, true.n_effective),
+    )
+
+
+def pool_view(answer: Answer, integral: np.ndarray, **given: Any) -> dict[str, Any]:
+    """The pool of the members of an answer.
+
+    Args:
+        answer: of the regions.
+        integral: fraction of each member's generated events in each region [member, region].
+        **given: what else `pool_amplification` takes of members, samples and holdout.
+    """
+    levels: dict[str, Any] = {"level": answer.level, "limit_level": answer.limit_level}
+    same = given.get("same_data")
+    return pool_record(
+        pool_amplification(integral, n_train=answer.n_train, **given, **levels),
+        answer.labels,
+        members=len(integral),
+        same_data_members=None if same is None else len(same),
+        of=given.get("of", "bootstrap"),
+        n_train=answer.n_train,
+        **levels,
+    )
 
 
 def _inputs(
@@ -90,7 +138,11 @@ def _inputs(
 
 
 def _usable(
-    layout: Layout, members: Sequence[rg.Sums], holdout: rg.Sums | None, named: bool
+    layout: Layout,
+    members: Sequence[rg.Sums],
+    same_data: Sequence[rg.Sums],
+    holdout: rg.Sums | None,
+    named: bool,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Which regions are reported, which of all hold a fraction that can be estimated, and what is
     left out.
@@ -105,7 +157,7 @@ def _usable(
         raise EmptyRegionError(
             f"region {empty[0]}", "generated events inside", "none in any member", fix
         )
-    every = [*members, *([] if holdout is None else [holdout])]
+    every = [*members, *same_data, *([] if holdout is None else [holdout])]
     usable = (n_inside > 0) & np.all([rg.measurable(sums) for sums in every], axis=0)
     notes = []
     if not named:

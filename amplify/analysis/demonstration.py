@@ -15,8 +15,14 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from amplify import regions as rg
-from amplify.analysis.averaging_estimate import pooled_worth
+from amplify.analysis.averaging_estimate import pool_view, pooled_worth
 from amplify.analysis.curves import approach, distribution_functions, ratio_map
+from amplify.analysis.demonstrated_pool import (
+    add_actual,
+    add_event_by_event,
+    forecast_of,
+    said_of_pool,
+)
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification, tally
 from amplify.estimators.kolmogorov import K1, count_between, distance_between
@@ -26,6 +32,7 @@ from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.namespace import in_blocks
 from amplify.progress import Progress, silent
+from amplify.results.pools import FORECAST, POOL
 from amplify.results.result import Answer, Result
 from amplify.summaries import exact_ratio
 from amplify.summaries.default import learned_ratio
@@ -45,7 +52,8 @@ class DemoSettings(NamedTuple):
     Attributes:
         n_train: training events.
         members: of the bootstrap ensemble.
-        independent: networks on training sets of their own, for the actual error.
+        independent: training sets of their own, for the actual error.
+        copies: networks on each of these and on the first one, all on the same events: a pool.
         n_gen: generated events of each member.
         steps: of a training.
         shells: equiprobable ones.
@@ -56,7 +64,8 @@ class DemoSettings(NamedTuple):
 
     n_train: int = 1000
     members: int = 16
-    independent: int = 24
+    independent: int = 10
+    copies: int = 3
     n_gen: int = 1 << 17
     steps: int = 1000
     shells: int = 10
@@ -78,7 +87,8 @@ def demonstration(
     truth = ring.Ring()
     keys = jax.random.split(jax.random.key(seed), 6)
     key_data, key_rows, key_fit, key_sample, key_check, key_test = keys
-    ensemble, independent = _trained(key_data, key_rows, key_fit, truth, settings, progress)
+    trained = _trained(key_data, key_rows, key_fit, truth, settings, progress)
+    ensemble, same_data, independent = trained
 
     regions, integral = _regions(truth, settings)
     with progress("integrals") as bar:
@@ -90,14 +100,11 @@ def demonstration(
             settings.n_gen,
             progress=bar.count,
         )
-        exact = member_integrals(
-            key_check,
-            independent.generator,
-            independent.params,
-            regions,
-            _SOBOL,
-            sobol=True,
-            progress=bar.count,
+        exact, of_same = (
+            member_integrals(
+                key_check, some.generator, some.params, regions, _SOBOL, sobol=True
+            ).integral
+            for some in (independent, same_data)
         )
     estimate = averaging_amplification(
         generated.integral, n_train=settings.n_train, n_gen=generated.n_gen
@@ -112,7 +119,20 @@ def demonstration(
     )
     with progress("differential"):
         tested = _tested(key_test, independent[0], truth, settings, seed)
-    actual = ((exact.integral - integral) ** 2).mean(axis=0)
+    actual = ((exact - integral) ** 2).mean(axis=0)
+    pools = exact.reshape(settings.independent, settings.copies, -1).mean(axis=1)
+    of_pool = pool_view(
+        averaging,
+        generated.integral,
+        n_gen=generated.n_gen,
+        same_data=of_same,
+        of="same data",
+    )
+    with progress("pool"):
+        first = jax.tree.map(lambda leaf: leaf[: settings.copies], independent)
+        add_actual(of_pool, integral, ((pools - integral) ** 2).mean(axis=0))
+        add_event_by_event(of_pool, key_test, first, truth, settings)
+        forecast = forecast_of(key_test, ensemble, same_data, truth, settings)
     return Result(
         answers=(averaging, *tested.answers),
         settings=settings._asdict(),
@@ -120,6 +140,8 @@ def demonstration(
             "pooled": pooled_worth(averaging, generated.integral, generated.n_gen),
             "differential": tested.view,
             "truth": _truth(settings, integral, actual, tested.distance),
+            POOL: of_pool,
+            FORECAST: forecast,
         },
         seed=seed,
     )
@@ -145,6 +167,7 @@ def said(result: Result) -> list[str]:
         f"averaging: {pooled}: {ratio:.2f}",
         f"differential: {both}, fewer than {number(limit)} with a learned one,",
         f"    actual n_equiv of that network {number(n_equiv)}",
+        *said_of_pool(result),
     ]
 
 
@@ -155,24 +178,29 @@ def _trained(
     truth: ring.Ring,
     settings: DemoSettings,
     progress: Progress,
-) -> tuple[Ensemble, Ensemble]:
-    """Members on bootstraps of the first training set, and networks on sets of their own."""
+) -> tuple[Ensemble, Ensemble, Ensemble]:
+    """Members on bootstraps of the first training set, members on it as it is, and as many on each
+    of the other sets.
+    """
     sets = settings.independent + 1
     draw = jax.vmap(lambda key: ring.sample(key, truth, n=settings.n_train))
     x = draw(jax.random.split(key_data, sets)).reshape(-1, truth.dim)
     bootstraps = ensemble_rows(
         key_rows, settings.n_train, members=settings.members, resample="bootstrap"
     )
-    others = jnp.arange(settings.n_train, sets * settings.n_train)
-    rows = jnp.concatenate([bootstraps, others.reshape(settings.independent, settings.n_train)])
+    of_sets = jnp.arange(sets * settings.n_train).reshape(sets, settings.n_train)
+    rows = jnp.concatenate([bootstraps, jnp.repeat(of_sets, settings.copies, axis=0)])
     generator = coupling_flow(x[: settings.n_train], FlowConfig())
     config = FitConfig(steps=settings.steps)
     with progress(f"training {len(rows)} networks") as bar:
         keys = jax.random.split(key_fit, len(rows))
         every = fit_members(keys, generator, x, rows, config=config, progress=bar.losses)
-    members = jax.tree.map(lambda leaf: leaf[: settings.members], every)
-    independent = jax.tree.map(lambda leaf: leaf[settings.members :], every)
-    return members, independent
+    first, second = settings.members, settings.members + settings.copies
+    parts = slice(0, first), slice(first, second), slice(second, None)
+    members, same_data, independent = (
+        jax.tree.map(lambda leaf, part=part: leaf[part], every) for part in parts
+    )
+    return members, same_data, independent
 
 
 def _regions(truth: ring.Ring, settings: DemoSettings) -> tuple[rg.Regions, np.ndarray]:
@@ -262,7 +290,7 @@ def _truth(
     factor = integral * (1 - integral) / settings.n_train / actual
     tested = (K1 / distance) ** 2 / settings.n_train
     error = 100 / np.sqrt(2 * settings.independent)
-    networks = f"{settings.independent} networks on independent training sets"
+    networks = f"{settings.copies} networks on each of {settings.independent} training sets"
     return {
         "integral": [*integral, None, None],
         "actual_sigma": [*np.sqrt(actual), None, None],

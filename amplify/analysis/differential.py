@@ -8,8 +8,9 @@ The generated sample streams through memory, the holdout stays in it.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from amplify.analysis.default_regions import differential_regions, map_places
 from amplify.analysis.differential_size import most_teaching, n_first, size_of
 from amplify.analysis.differential_views import curves_of, sensitivity_table
 from amplify.analysis.differential_warnings import differential_warnings
+from amplify.analysis.each_member import views_of_members
+from amplify.analysis.forecast import LEARNED_EVENTS
 from amplify.analysis.panels import MOST_PANELS, Panels, most_different
 from amplify.analysis.questions import DifferentialQuestion, cuts_file
 from amplify.analysis.same_events import refuse_same_events
@@ -56,6 +59,7 @@ def differential(
     holdout: samples.Sample,
     *,
     n_train: int,
+    members: Literal["bootstrap", "same-data"] | None = None,
     regions: rg.Regions | Path | str | None = None,
     summary: str | Learner = "classifier",
     log_prob: LogProb | None = None,
@@ -87,6 +91,11 @@ def differential(
         generated: events, as many as there are: a file, several, a glob, or an array [event, dim].
         holdout: true events that were not used in training.
         n_train: training events of the generator.
+        members: `generated` are the members of one training procedure, given as `amplify.averaging`
+            takes them, and how they were trained: on bootstrap samples, or all on the same data.
+            The estimates are then those of their pool, each event from one of them; the result has
+            each member by itself too, and what members say without the holdout
+            (`amplify.forecast_without_holdout`).
         regions: `Regions`, or the path of a YAML or JSON file of them; both samples are cut to
             each, and each has a learned ratio of its own. Default: everything, bulk and tails.
         summary: one number per event: "classifier" (learned likelihood ratio), "mlp" or "trees"
@@ -115,12 +124,16 @@ def differential(
     """
     question = DifferentialQuestion(
         n_train=n_train,
+        members=members,
         summary=summary,
         log_prob=log_prob,
         train=train,
         columns=columns,
         log_prob_column=log_prob_column,
-        weight_column=samples.weight_of([generated, holdout], weight_column),
+        weight_column=samples.weight_of(
+            [*(samples.split_members(generated) if members else [generated]), holdout],
+            weight_column,
+        ),
         regions=regions if isinstance(regions, rg.Regions) or regions is None else Path(regions),
         bins=bins,
         map=map,
@@ -142,19 +155,50 @@ def answer(
     progress: Progress = silent,
 ) -> Result:
     """Opens both samples, learns where a summary is learned, tallies in one pass and estimates."""
+    given, of_members = generated, {}
+    if question.members is not None:
+        question.check()
+        generated = samples.pool_of(given)
     with ExitStack() as opened:
         prepared = prepare(question, generated, holdout, opened)
         notes = refuse_same_events(prepared.two, question, prepared.summary)
         names = prepared.two.names
         answers, inputs, views, cautions = _answered(question, prepared, progress)
+    if question.members is not None:
+        each = _alone(question, samples.split_members(given), holdout, progress)
+        of_members, more = views_of_members(question, *each, progress)
+        notes = [*notes, *more]
     return Result(
         answers=tuple(answers),
-        settings=question.settings(names, generated, holdout, prepared.two.ignored),
+        settings=question.settings(names, given, holdout, prepared.two.ignored),
         inputs=tuple(inputs),
         warnings=(*notes, *cautions),
-        views=views,
+        views=views | of_members,
         seed=question.seed,
     )
+
+
+def _alone(
+    question: DifferentialQuestion,
+    members: Sequence[samples.Sample],
+    holdout: samples.Sample,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], list[Events]]:
+    """The record of each member by itself, and some of its events."""
+    narrow = {"regions": None, "bins": None, "map": None, "cross_fit": False, "log_prob": None}
+    alone = replace(question, members=None, **narrow)
+    records, events = [], []
+    with progress("each member", total=len(members)) as bar:
+        for m, member in enumerate(members):
+            with ExitStack() as opened:
+                prepared = prepare(alone, member, holdout, opened)
+                answers, *_ = _answered(alone, prepared, silent, brief=True)
+                generated, names = prepared.two.generated, prepared.two.names
+                kept = files.spread(generated, LEARNED_EVENTS)
+            records.append({"member": m, **answers[0].records()[0]})
+            events.append(Events(kept.x[:, : len(names)], kept.weight))
+            bar.advance(1)
+    return records, events
 
 
 def prepare(
@@ -210,9 +254,9 @@ class _Split(NamedTuple):
 
 
 def _answered(
-    question: DifferentialQuestion, prepared: Prepared, progress: Progress
+    question: DifferentialQuestion, prepared: Prepared, progress: Progress, *, brief: bool = False
 ) -> tuple[list[Answer], list[dict[str, Any]], dict[str, Any], list[str]]:
-    """Answers, inputs, what the pictures show, and warnings."""
+    """Answers, inputs, what the pictures show unless it is to be brief, and warnings."""
     summary, two, events, regions, places, _ = prepared
     learner = summary.learner
     split = _split(question, learner, two, events)
@@ -279,7 +323,7 @@ def _answered(
         views["differential"] = curves_of(
             summary, chosen[0], streamed, split.test, places, two.names, estimate
         )
-        if learner is not None and len(split.first.x) >= 9 * len(split.teach.x):
+        if learner is not None and not brief and len(split.first.x) >= 9 * len(split.teach.x):
             taught = Events(split.first.x[:, two.learned], split.first.weight)
             views["sensitivities"] = sensitivity_table(
                 learner, taught, len(split.teach.x), estimate, question.seed, progress

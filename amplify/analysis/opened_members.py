@@ -35,6 +35,7 @@ class Prepared(NamedTuple):
         layout: regions.
         ignored: columns that are no physics, and why.
         notes: warnings about the columns.
+        same_data: members of the same data, one sample each.
     """
 
     members: list[files.Selection]
@@ -44,11 +45,12 @@ class Prepared(NamedTuple):
     layout: Layout
     ignored: Mapping[str, str]
     notes: list[str]
+    same_data: Sequence[files.Selection] = ()
 
     @property
     def selections(self) -> list[files.Selection]:
-        """All samples, the holdout last."""
-        return [*self.members, *([self.holdout] if self.holdout else [])]
+        """All samples but the training events, the holdout last."""
+        return [*self.members, *self.same_data, *([self.holdout] if self.holdout else [])]
 
 
 def prepare(
@@ -71,13 +73,17 @@ def prepare(
     _check_members(members)
     question.check()
     each = samples.split_members(members)
-    given = [*each, holdout]
+    same = [] if question.same_data is None else samples.split_members(question.same_data)
+    if same:
+        _check_members(same, "--same-data")
+    given = [*each, *same, holdout]
     weight_column = samples.weight_of(given, question.weight_column)
     holdout_weight = samples.weight_of(given, question.holdout_weight)
     file = cuts_file(question.regions)
     cuts = [] if file is None else read_cuts(file)
 
     tables = [opened_as(member, f"member {m}", opened) for m, member in enumerate(each)]
+    tables += [opened_as(s, f"same-data member {m}", opened) for m, s in enumerate(same)]
     true_table = None if holdout is None else opened_as(holdout, "holdout", opened)
     train_table = None
     if question.train is not None:
@@ -98,13 +104,13 @@ def prepare(
         true_weight = holdout_weight if has_weight else None
         selected.append(files.select(table, true_columns, true_weight, drop_nonfinite=drop))
     if question.regions is None:
-        same = same_columns(selected[: len(tables)])
-        may_go = question.columns is None and not set(same) & set(question.map or ())
-        notes += about_columns(same, left_out=may_go)
-        if same and may_go:
-            ignored |= {name: f"the same as {other}" for name, other in same.items()}
-            selected = [_but(selection, same, names) for selection in selected]
-            names = [name for name in names if name not in same]
+        twice = same_columns(selected[: len(tables)])
+        may_go = question.columns is None and not set(twice) & set(question.map or ())
+        notes += about_columns(twice, left_out=may_go)
+        if twice and may_go:
+            ignored |= {name: f"the same as {other}" for name, other in twice.items()}
+            selected = [_but(selection, twice, names) for selection in selected]
+            names = [name for name in names if name not in twice]
     selected = files.same_precision(selected)
     notes += files.precision_notes(selected)
     if not dry_run:
@@ -116,17 +122,18 @@ def prepare(
 
     named = as_regions(cuts, selected[0].names) if cuts else None
     layout = make_layout(
-        _edge_events(selected, true_sample),
+        _edge_events(selected[: len(each)], true_sample),
         names,
         n_train=question.n_train,
         bins=question.bins,
         named=named or own_regions(question.regions),
         map_columns=map_places(question.map, names),
     )
-    return Prepared(selected, true_sample, train, names, layout, ignored, notes)
+    of_bootstraps, of_same_data = selected[: len(each)], selected[len(each) :]
+    return Prepared(of_bootstraps, true_sample, train, names, layout, ignored, notes, of_same_data)
 
 
-def _check_members(members: Any) -> None:
+def _check_members(members: Any, option: str = "--members") -> None:
     """There is no spread in one."""
     if not isinstance(members, Sequence) or len(members) >= 2:
         return
@@ -135,7 +142,7 @@ def _check_members(members: Any) -> None:
     if quoted:
         fix = "a quoted glob is one sample, drop the quotes"
     expected = "at least 2 files, better 8 or more"
-    raise NeedsMembersError("--members", expected, str(len(members)), fix)
+    raise NeedsMembersError(option, expected, str(len(members)), fix)
 
 
 def opened_as(sample: samples.Sample, name: str, opened: ExitStack) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from amplify import regions as rg
 from amplify.analysis import samples
@@ -28,6 +28,9 @@ class AveragingQuestion:
         holdout_weight: the same of the weights.
         train: the training events, to find them among generated and true ones; their columns are
             called as those of the holdout.
+        same_data: members of the same data, one sample for each; their columns are called as those
+            of the members.
+        forecast: also say what a member is worth event by event, from members alone.
         drop_nonfinite: leave out events with values that are not finite.
         level: of the two-sided intervals.
         limit_level: of the limits, one-sided.
@@ -43,6 +46,8 @@ class AveragingQuestion:
     holdout_columns: Sequence[str] | None = None
     holdout_weight: str | None = None
     train: samples.Sample | None = None
+    same_data: Any = None
+    forecast: bool = False
     drop_nonfinite: bool = False
     level: float = 0.68
     limit_level: float = 0.95
@@ -64,6 +69,8 @@ class AveragingQuestion:
             "map": self.map,
             "holdout": samples.said(holdout),
             "train": samples.said(self.train),
+            "same_data": samples.said_members(self.same_data),
+            "forecast": self.forecast,
             "weight_column": self.weight_column,
             "drop_nonfinite": self.drop_nonfinite,
             "level": self.level,
@@ -88,6 +95,7 @@ class DifferentialQuestion:
     """What is asked of two samples; see `amplify.differential` for each."""
 
     n_train: int
+    members: Literal["bootstrap", "same-data"] | None = None
     summary: str | Learner = "classifier"
     log_prob: LogProb | None = None
     train: samples.Sample | None = None
@@ -113,10 +121,12 @@ class DifferentialQuestion:
     ) -> dict[str, Any]:
         """What results.json says of it; `ignored` columns are no physics."""
         own_learner = not isinstance(self.summary, str)
+        several = self.members is not None
         return {
-            "generated": samples.said(generated),
+            "generated": (samples.said_members if several else samples.said)(generated),
             "holdout": samples.said(holdout),
             "n_train": self.n_train,
+            "members": self.members,
             "summary": "a learner of one's own" if own_learner else self.summary,
             "train": samples.said(self.train),
             "columns": list(names),
@@ -148,6 +158,9 @@ class DifferentialQuestion:
         if self.cross_fit and kind in ("column", "ratio"):
             fix = "drop --cross-fit: all of the holdout is tested as it is"
             raise InputError("--cross-fit", "a learned summary", str(self.summary), fix)
+        if self.members not in (None, "bootstrap", "same-data"):
+            expected, fix = "bootstrap or same-data", "choose one of the two"
+            raise InputError("--members", expected, repr(self.members), fix)
         _check_regions(self.bins, self.regions)
         check_level(self.level)
         check_limit(self.limit_level)

@@ -47,6 +47,30 @@ def split_members(members: Any) -> list[Sample]:
     return list(members)
 
 
+def pool_of(members: Any) -> Sample:
+    """The events of several members as one sample, each event from one of them.
+
+    Raises:
+        InputError: fewer than two members, or standard input, which is read once.
+    """
+    each = split_members(members)
+    if len(each) < 2:
+        fix = "give a sample of each trained network, or leave members out"
+        raise InputError("members", "at least 2", str(len(each)), fix)
+    if all(isinstance(sample, str | Path) for sample in each):
+        if "-" in map(str, each):
+            raise InputError("members", "files", "standard input", "write it to a file first")
+        return each
+    events = [
+        sample if isinstance(sample, Events) else Events(np.asarray(sample)) for sample in each
+    ]
+    x = np.concatenate([e.x for e in events])
+    if all(e.weight is None for e in events):
+        return Events(x)
+    weights = [np.ones(len(e.x)) if e.weight is None else np.asarray(e.weight) for e in events]
+    return Events(x, np.concatenate(weights))
+
+
 def weight_of(samples: Sequence[Sample], column: str | None) -> str | None:
     """The column of weights: what was named, else that of events which carry weights."""
     weighted = any(isinstance(s, Events) and s.weight is not None for s in samples)
@@ -63,6 +87,11 @@ def said(sample: Sample) -> Any:
         return [str(source) for source in sample]
     x = sample.x if isinstance(sample, Events) else sample
     return f"array {list(np.shape(x))}"
+
+
+def said_members(members: Any) -> Any:
+    """The same of several members."""
+    return None if members is None else [said(sample) for sample in split_members(members)]
 
 
 def _is_list_of_files(sample: Sample) -> bool:

@@ -27,7 +27,9 @@ class Averaging:
             --columns MET_pt "ht=log(HT)" --weight-column genWeight
         amplify averaging --members m0.parquet m1.parquet --n-train 10000 --regions cuts.yaml
             --json - | jq .estimates
+        amplify averaging --members gen_*.npy --same-data same_*.npy --n-train 10000 --forecast
         amplify averaging --generator my_package.flow:fit --train train.npy --members 8 --out run
+        amplify averaging --generator my_package.flow:fit --train train.npy --cuts cuts.yaml
 
     cuts.yaml holds a region a line: "tail: pt > 400 and abs(eta) < 2.5".
     """
@@ -51,6 +53,12 @@ class Averaging:
     """With --generator: seconds after which the training of a member is given up."""
     workers: int = 1
     """With --generator: members trained at the same time."""
+    cuts: Path | None = None
+    """With --generator: YAML or JSON file of the cuts that the training events have passed, all of
+    its lines. Members are trained in rounds that complete the data with generated events that fail
+    the cuts, and generate events that pass."""
+    rounds: int = 8
+    """With --cuts: rounds of completion, each a training of its own."""
     columns: tuple[str, ...] | None = None
     """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names
     are x0, x1, ... Default all."""
@@ -63,6 +71,12 @@ class Averaging:
     """Two columns for the map of G; default the first two."""
     holdout: tuple[str, ...] | None = None
     """True events that were not used in training: shows biases that all members share."""
+    same_data: tuple[str, ...] | None = None
+    """One source per member that was trained on the training events as they are, all on the same:
+    they turn the limit on what the pool of the members is worth into a value."""
+    forecast: bool = False
+    """Also say what a member is worth event by event, without a holdout: each is compared with the
+    pool of the others."""
     weight_column: str | None = None
     """Column, or expression, with event weights; negative ones are honoured."""
     drop_nonfinite: bool = False
@@ -120,9 +134,11 @@ class Averaging:
             weight_column=self.weight_column,
             columns=self.columns,
             drop_nonfinite=self.drop_nonfinite,
+            cuts=self.cuts,
+            rounds=self.rounds,
         )
         question = self._question()
-        check_before_training(question, self.holdout, self.train)
+        check_before_training(question, self.holdout, self.train, self.cuts)
         trained = train(directory, training, self.json_to, dry_run=self.dry_run)
         if trained is None:
             return
@@ -143,7 +159,7 @@ class Averaging:
             notes=trained.notes,
             progress=progress_bar,
         )
-        settings = {**result.settings, "columns_ignored": trained.ignored}
+        settings = {**result.settings, "columns_ignored": trained.ignored, **trained.completion}
         result = replace(result, settings=settings)
         publish(result.with_command(command), directory, self.json_to)
 
@@ -160,6 +176,8 @@ class Averaging:
             holdout_columns=self.columns,
             holdout_weight=self.weight_column,
             train=self.train,
+            same_data=self.same_data,
+            forecast=self.forecast,
             drop_nonfinite=self.drop_nonfinite,
             level=self.level,
             limit_level=self.limit_level,
@@ -184,6 +202,9 @@ class Averaging:
             expected = "the number of training events of one member"
             fix = "give it; only --generator can count them"
             raise InputError("--n-train", expected, "nothing", fix)
+        if self.cuts is not None:
+            expected, fix = "to go with --generator", "cut the events where they are written"
+            raise InputError("--cuts", expected, "members from files", fix)
         if self.n_gen or self.timeout:
             what = "--n-gen and --timeout"
             fix = "drop them, or name a --generator"

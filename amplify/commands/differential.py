@@ -4,7 +4,7 @@ region.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from amplify.commands.arguments import Count, Json, check_seed
 
@@ -24,6 +24,8 @@ class Differential:
             --columns pt eta mass --weight-column w
         amplify differential --generated gen.h5:events --holdout test.h5:events --n-train 10000
             --regions cuts.yaml --summary column:mass
+        amplify differential --generated gen_*.npy --members same-data --holdout test.npy
+            --n-train 10000
         my_generator | amplify differential --generated - --holdout test.npy --n-train 10000
             --json -
     """
@@ -35,6 +37,10 @@ class Differential:
     """True events that were not used in training."""
     n_train: Count
     """Training events of the generator."""
+    members: Literal["bootstrap", "same-data"] | None = None
+    """Each source of --generated is a member, a training of its own, on bootstrap samples or all on
+    the same events. They are judged together, as the pool that draws each event from one of them,
+    and one by one; and without the holdout, each against the pool of the others."""
     summary: str = "classifier"
     """One number per event: classifier (learned likelihood ratio), mlp or trees (other learners),
     column:NAME, or ratio:NAME for a column that is log p_generated / p_true."""
@@ -91,6 +97,7 @@ class Differential:
         directory = out_directory("differential", self.out, self.json_to)
         question = DifferentialQuestion(
             n_train=self.n_train,
+            members=self.members,
             summary=self.summary,
             train=self.train,
             columns=self.columns,

@@ -3,7 +3,7 @@ process of its own, into OUT/members.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +14,10 @@ from amplify.analysis.questions import AveragingQuestion, check_level
 from amplify.commands.dry_run import tell
 from amplify.commands.output import say
 from amplify.errors import InputError, NeedsMembersError
+from amplify.external.candidates import refuse_failing
 from amplify.external.supervise import train_members
 from amplify.progress import progress_bar
+from amplify.regions import passes
 from amplify.regions.cuts import read_cuts
 from amplify.tables import files
 from amplify.tables.overlap import overlap
@@ -41,6 +43,8 @@ class Training:
     weight_column: str | None
     columns: Sequence[str] | None
     drop_nonfinite: bool
+    cuts: Path | None
+    rounds: int
 
 
 class Trained(NamedTuple):
@@ -53,6 +57,7 @@ class Trained(NamedTuple):
         weight_column: of the files.
         notes: warnings.
         ignored: columns of the training file that are no physics, and why.
+        completion: settings and results of the completion rounds, where there are cuts.
     """
 
     members: tuple[str, ...]
@@ -61,13 +66,18 @@ class Trained(NamedTuple):
     weight_column: str | None
     notes: list[str]
     ignored: dict[str, str]
+    completion: dict[str, Any]
 
 
 def check_before_training(
-    question: AveragingQuestion, holdout: Sequence[str] | None, train: Sequence[str] | None
+    question: AveragingQuestion,
+    holdout: Sequence[str] | None,
+    train: Sequence[str] | None,
+    cuts: Path | None = None,
 ) -> None:
     """Finds out before a training what would fail after it, or prove nothing: hours of training
-    should not end in a file of regions that is not there, nor in a holdout of training events.
+    should not end in a file of regions that is not there, nor in a holdout of training events, or
+    of events that the cuts would have removed.
     """
     check_level(question.level)
     if isinstance(question.regions, Path) and str(question.regions) != "-":
@@ -86,6 +96,10 @@ def check_before_training(
             got = f"{same} events of {table.source} in {training.source}"
             fix = "give true events that were kept aside"
             raise InputError("--holdout", "events that are not trained on", got, fix)
+    if cuts is not None:
+        held_out_passes = passes(cuts, held_out.names)
+        blocks = [~held_out_passes(x) for x, _ in files.chunks(held_out)]
+        refuse_failing("--holdout", np.concatenate(blocks))
     table.close()
 
 
@@ -119,11 +133,14 @@ def train(
         if selection.n < 2:
             raise InputError(table.source, "training events", str(selection.n), "give more")
         n_gen = request.n_gen or max(_N_GEN, 10 * selection.n)
+        cuts = None if request.cuts is None else passes(request.cuts, selection.names)
         if dry_run:
             _announce(directory, request, selection, members, n_gen, json_to)
             return None
         events, x = _loaded(selection)
         coarse = files.precision_notes([selection])
+        if cuts is not None:
+            refuse_failing(table.source, ~cuts(x))
     finally:
         table.close()
     where = directory / "members"
@@ -142,17 +159,49 @@ def train(
             columns=selection.names,
             timeout=request.timeout,
             workers=request.workers,
+            cuts=() if cuts is None else cuts.conditions,
+            rounds=request.rounds,
             progress=bar.count,
         )
     for failure in done.failed:
         say(f"warning: member {failure['member']} failed: {failure['reason']}")
     notes = [*files.weight_notes(ignored, request.weight_column), *coarse]
+    notes += _unsettled(done.completion)
     if selection.dropped:
         what = f"{selection.dropped} training events have values that are not finite"
         notes.append(f"{what} and were left out (--drop-nonfinite)")
+    completion: dict[str, Any] = {}
+    if done.completion:
+        say(_accepted(done.completion))
+        completion = {
+            "cuts": request.cuts,
+            "rounds": request.rounds,
+            "acceptance": [member["acceptance"] for member in done.completion],
+            "acceptance_error": [member["acceptance_error"] for member in done.completion],
+        }
     return Trained(
-        tuple(map(str, done.files)), len(x), done.failed, done.weight_column, notes, ignored
+        members=tuple(map(str, done.files)),
+        n_train=len(x),
+        failed=done.failed,
+        weight_column=done.weight_column,
+        notes=notes,
+        ignored=ignored,
+        completion=completion,
     )
+
+
+def _accepted(completion: Sequence[Mapping[str, Any]]) -> str:
+    """The acceptance of the members in words."""
+    z = [member["acceptance"] for member in completion]
+    mean = f"{np.mean(z):.3f} ({min(z):.3f} to {max(z):.3f}, {len(z)} members)"
+    return f"{mean} of the generated events passed the cuts; the others were rejected"
+
+
+def _unsettled(completion: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A warning where completion rounds did not come to an end: the words of the first member."""
+    words = [member["warning"] for member in completion if member["warning"]]
+    of = f"in {len(words)} of {len(completion)} members"
+    return [f"{of}, such as this one: {words[0]}"] if words else []
 
 
 def _loaded(selection: files.Selection) -> tuple[Events, np.ndarray]:
@@ -175,6 +224,8 @@ def _announce(
     say(f"{selection.table.source}: {selection.n:,} training events, columns {names}")
     what = f"{request.generator}: {members} trainings on bootstrap samples"
     say(f"{what}, {n_gen:,} events each, into {directory / 'members'};")
+    if request.cuts is not None:
+        say(f"each is trained {request.rounds + 1} times, to learn what {request.cuts} cut away;")
     say("the first will tell how long one takes. Nothing was trained or written.")
     plan = {
         "dry_run": True,

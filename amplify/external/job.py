@@ -5,7 +5,8 @@ that a run that was stopped goes on with the same.
     train.npy         training events [event, column], mapped into memory by the workers
     train_weight.npy  their weights
     member_003.npy    generated events; whole or absent, it gets this name when it is complete
-    member_003.json   how the training ended: a fingerprint of the sampler, or the error in parts
+    member_003.json   how the training ended: a fingerprint of the sampler and what its completion
+                      rounds left, or the error in parts
     member_003.log    what the training printed
 """
 
@@ -35,6 +36,8 @@ class Job(NamedTuple):
         columns: names of the events' columns.
         events: sha256 of the training events and weights.
         weighted: whether the training events have weights.
+        cuts: conditions that the training events fulfil, for completion rounds.
+        rounds: of completion.
     """
 
     generator: str
@@ -45,6 +48,8 @@ class Job(NamedTuple):
     columns: list[str]
     events: str
     weighted: bool
+    cuts: list[str] = []
+    rounds: int = 0
 
     @property
     def weight_column(self) -> str:
@@ -90,6 +95,8 @@ def new_job(
     columns: Sequence[str] | None,
     x: np.ndarray,
     weight: np.ndarray | None,
+    cuts: Sequence[str] = (),
+    rounds: int = 0,
 ) -> Job:
     """A job for these training events.
 
@@ -119,6 +126,8 @@ def new_job(
         columns=names,
         events=digest.hexdigest(),
         weighted=weight is not None,
+        cuts=list(cuts),
+        rounds=rounds if cuts else 0,
     )
 
 
@@ -130,7 +139,7 @@ def prepare(directory: Path, job: Job, x: np.ndarray, weight: np.ndarray | None)
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "job.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = Job._field_defaults | json.loads(path.read_text()) if path.exists() else {}
     now = job._asdict()
     if before == now:
         return
@@ -166,6 +175,7 @@ _NAMES = {
     "events": "training events",
     "n_gen": "generated events",
     "resample": "resampling",
+    "rounds": "completion rounds",
 }
 
 

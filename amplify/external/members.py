@@ -4,11 +4,13 @@ The command trains each in a process of its own (`supervise`), which outlives cr
 members are the same.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from amplify.external.completion import Rejecting
 from amplify.external.protocol import (
     Block,
     Fit,
@@ -70,7 +72,8 @@ def external_members(
 
     Args:
         fit: `fit(x_train, seed) -> sample`, `sample(n, seed) -> x [n, dim]` or (x, weight), in any
-            framework (`amplify.examples`).
+            framework (`amplify.examples`); wrapped by `amplify.completed` where the events have
+            passed cuts.
         x_train: training events [n, dim].
         members: a spread needs 2, a useful interval 8.
         n_gen: events per member, a hundred times n_train for noise that does not matter; asked for
@@ -106,6 +109,8 @@ def external_members(
             if other != member:
                 raise same_events((other, member))
             blocks = list(generate(sample, order, first))
+            if isinstance(sample, Rejecting) and sample.warning:
+                warnings.warn(f"member {member}: {sample.warning}", stacklevel=2)
         except MemberError as error:
             failed[member] = error
             if len(failed) > 1 and not good:

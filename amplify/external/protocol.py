@@ -38,6 +38,10 @@ class MemberError(InputError):
     """One member's training or sampling went wrong; the others may be well."""
 
 
+class RefusedError(InputError):
+    """What was given cannot be trained on: no matter of one member."""
+
+
 class Order(NamedTuple):
     """What is asked of one member.
 
@@ -112,27 +116,33 @@ def check_numbers(*, members: int, n_gen: int, seed: int, resample: str) -> None
         )
 
 
+def takes_weight(fit: Fit) -> bool:
+    """Whether fit has a parameter called weight. Catch-all parameters (**settings) do not count:
+    they would swallow weights in silence.
+    """
+    try:
+        parameter = inspect.signature(fit).parameters.get("weight")
+    except (TypeError, ValueError):  # a compiled function without a signature
+        return False
+    return parameter is not None and parameter.kind in (
+        parameter.POSITIONAL_OR_KEYWORD,
+        parameter.KEYWORD_ONLY,
+    )
+
+
 def check_takes_weight(fit: Fit) -> None:
     """Weights that the generator cannot take are refused, because the sample would be worth the
     events without them, which is another question.
 
     Raises:
-        InputError: fit has no parameter called weight. Catch-all parameters (**settings) do not
-            count: they would swallow weights in silence.
+        RefusedError: fit has no parameter called weight.
     """
-    try:
-        parameter = inspect.signature(fit).parameters.get("weight")
-    except (TypeError, ValueError):  # a compiled function without a signature
-        parameter = None
-    if parameter is None or parameter.kind not in (
-        parameter.POSITIONAL_OR_KEYWORD,
-        parameter.KEYWORD_ONLY,
-    ):
+    if not takes_weight(fit):
         fix = (
             "add the parameter and use it in the loss, or give events without weights:"
             " dropping them would answer another question"
         )
-        raise InputError(
+        raise RefusedError(
             "weighted training events",
             "a generator fit(x_train, seed, weight)",
             "one without a parameter called weight",
@@ -258,7 +268,7 @@ def generate(sample: Sample, order: Order, first: Block) -> Iterator[Block]:
 def _drawn(sample: Sample, order: Order, n: int, seed: int) -> Block:
     """One call of sample, its result checked."""
     who, call = f"member {order.member}", f"sample({n}, seed)"
-    x, weight = _called(order.member, f"{call} to return numbers", lambda: _arrays(sample(n, seed)))
+    x, weight = _called(order.member, f"{call} to return numbers", lambda: arrays(sample(n, seed)))
     if x.shape != (n, order.dim):
         raise MemberError(
             who,
@@ -298,7 +308,7 @@ def _finite(values: np.ndarray, dtype: np.dtype, who: str, what: str) -> np.ndar
     return values
 
 
-def _arrays(result: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def arrays(result: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Events and weights, copied, because a sampler may use its memory again."""
     if isinstance(result, tuple) and len(result) == 2:
         return np.array(result[0]), np.array(result[1])
@@ -307,12 +317,14 @@ def _arrays(result: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _called(member: int, expected: str, call: Callable[[], Any]) -> Any:
     """The result of a user's code; whatever it raises becomes one line. A missing package is no
-    matter of one member.
+    matter of one member, nor are events that cannot be trained on.
     """
     try:
         return call()
-    except MissingExtraError:
+    except (MissingExtraError, RefusedError):
         raise
+    except MemberError as error:  # of completion rounds, which do not know their member
+        raise MemberError(f"member {member}", *error.args[1:4]) from error
     except (Exception, SystemExit) as error:
         raise MemberError(
             f"member {member}", expected, raised(error), "correct the generator"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amplify.errors import InputError, NeedsMembersError
+from amplify.external.completion import ROUNDS
 from amplify.external.job import (
     Job,
     clear,
@@ -46,11 +47,14 @@ class Supervised(NamedTuple):
         failed: {"member", "reason"} of the others. The caller should say so: survivors may be a
             biased selection.
         weight_column: of the files, or None where generated events have no weights.
+        completion: {"acceptance", "acceptance_error", "warning"} of each member that had completion
+            rounds, in the order of the files.
     """
 
     files: list[Path]
     failed: list[dict[str, Any]]
     weight_column: str | None
+    completion: list[dict[str, Any]]
 
 
 class _Failure(NamedTuple):
@@ -77,6 +81,8 @@ def train_members(
     resample: Resample = "bootstrap",
     timeout: float | None = None,
     workers: int = 1,
+    cuts: Sequence[str] = (),
+    rounds: int = ROUNDS,
     progress: MemberProgress | None = None,
 ) -> Supervised:
     """Trains members and writes the events of each to `directory/member_NNN.npy`, which
@@ -102,6 +108,9 @@ def train_members(
             all.
         timeout: seconds that one member may take, from the start of its process to its last event.
         workers: processes at a time.
+        cuts: conditions of the columns that all training events fulfil: each member is then trained
+            in completion rounds (see `completion`).
+        rounds: of completion.
         progress: called about once a second with (members done, members, note).
 
     Raises:
@@ -121,10 +130,12 @@ def train_members(
         raise InputError(
             "--timeout", "seconds above zero", f"{timeout:g}", "leave it away for no limit"
         )
+    if cuts and rounds < 1:
+        raise InputError("--rounds", "at least 1", str(rounds), "6 to 8 are usual")
     split_name(generator)
     x_train, weight = training_events(x_train, weight)
     directory = directory.resolve()  # the user's code may change the working directory
-    job = new_job(generator, seed, n_gen, resample, columns, x_train, weight)
+    job = new_job(generator, seed, n_gen, resample, columns, x_train, weight, cuts, rounds)
     prepare(directory, job, x_train, weight)
     return _train(directory, job, members, timeout, min(workers, members), progress)
 
@@ -193,7 +204,16 @@ def _train(
         [events_file(directory, m) for m in sorted(finished)],
         reasons,
         job.weight_column if weighted else None,
+        [_completion(directory, m) for m in sorted(finished) if job.cuts],
     )
+
+
+def _completion(directory: Path, member: int) -> dict[str, Any]:
+    """What the member's rounds came to."""
+    outcome = _outcome(directory, member)
+    acceptance, error = outcome["acceptance"][-1]
+    warning = outcome["warning"]
+    return {"acceptance": acceptance, "acceptance_error": error, "warning": warning}
 
 
 def _failure(directory: Path, member: int, process: Process, limit: float | None) -> _Failure:

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from amplify.errors import AmplifyError
+from amplify.external.completion import completed, said_of
 from amplify.external.job import Job, events_file, outcome_file, read_job, write_json
 from amplify.external.loading import load_function
 from amplify.external.protocol import (
+    Fit,
     MemberError,
     Order,
     fingerprint,
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(directory: Path, job: Job, member: int) -> None:
-    fit = load_function(job.generator)
+    fit = _completing(job, load_function(job.generator))
     x = np.load(directory / "train.npy", mmap_mode="r")
     weight = np.load(directory / "train_weight.npy", mmap_mode="r") if job.weighted else None
     order = Order(member, job.seed, job.n_gen, x.shape[1], x.dtype)
@@ -63,8 +65,21 @@ def _train(directory: Path, job: Job, member: int) -> None:
             _fill(table[start : start + len(x_gen)], job, x_gen, weight_gen)
             start += len(x_gen)
         table.flush()
-        outcome = {"fingerprint": fingerprint(first), "weighted": weighted}
+        outcome = {"fingerprint": fingerprint(first), "weighted": weighted, **said_of(sample)}
         write_json(outcome_file(directory, member), outcome)
+
+
+def _completing(job: Job, fit: Fit) -> Fit:
+    """The user's function, in completion rounds where there are cuts; they are told in the log."""
+    if not job.cuts:
+        return fit
+    from amplify.regions.passing import Passes
+
+    def tell(done: int, rounds: int, news: str) -> None:
+        print(f"completion round {done} of {rounds}: {news}")
+
+    passes = Passes(tuple(job.cuts), tuple(job.columns))
+    return completed(fit, passes, rounds=job.rounds, progress=tell)
 
 
 def _fill(rows: np.ndarray, job: Job, x: np.ndarray, weight: np.ndarray | None) -> None:

@@ -65,4 +65,4 @@ def fitted_gaussian(dim: int = 1) -> Generator:
     def sample(params: GaussianParams, latent: Float[Array, "n dim"]) -> Float[Array, "n dim"]:
         return params.mean[None] + jnp.exp(params.log_width)[None] * ndtri(latent)
 
-    return Generator(init, loss, sample, log_prob, dim)
+    return Generator(init, loss, sample, log_prob, dim, likelihood=True)

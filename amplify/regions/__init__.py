@@ -1,5 +1,5 @@
-"""Regions of phase space (`shapes`, `binning`), what a sample has in them (`counting`), and a
-user's file of them (`cuts`).
+"""Regions of phase space (`shapes`, `binning`), what a sample has in them (`counting`), a user's
+file of them (`cuts`), and which events could have been data (`passing`).
 """
 
 from amplify.regions.binning import (
@@ -14,6 +14,7 @@ from amplify.regions.binning import (
     tail,
 )
 from amplify.regions.counting import Fractions, Sums, count, fractions, measurable, unweighted
+from amplify.regions.passing import passes
 from amplify.regions.shapes import (
     Observable,
     Regions,
@@ -44,6 +45,7 @@ __all__ = [
     "join",
     "mask",
     "measurable",
+    "passes",
     "quantile_edges",
     "radius",
     "shells",

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from amplify import regions as rg
 from amplify.errors import InputError
+from amplify.regions.shapes import Regions, condition, join, mask
 from amplify.tables import files
 from amplify.tables.expressions import parse
 from amplify.tables.table import Table
@@ -83,29 +83,29 @@ def columns_of(cuts: Sequence[Cut], known: Sequence[str], table: Table | None = 
     """
     names = list(dict.fromkeys([*known, *(table.columns if table else ())]))
     needs: list[str] = []
-    for condition in (condition for cut in cuts for condition in cut.conditions):
+    for text, where in (stated for cut in cuts for stated in cut.conditions):
         if table is not None:
-            files.refuse_no_numbers(table, condition.text, condition.where)
-        needs += parse(condition.text, names, condition.where).needs
+            files.refuse_no_numbers(table, text, where)
+        needs += parse(text, names, where).needs
     return list(dict.fromkeys(needs))
 
 
-def as_regions(cuts: Sequence[Cut], names: Sequence[str]) -> rg.Regions:
+def as_regions(cuts: Sequence[Cut], names: Sequence[str]) -> Regions:
     """The regions of events whose columns are `names`."""
-    return rg.join(*(_as_region(cut, names) for cut in cuts))
+    return join(*(_as_region(cut, names) for cut in cuts))
 
 
-def _as_region(cut: Cut, names: Sequence[str]) -> rg.Regions:
+def _as_region(cut: Cut, names: Sequence[str]) -> Regions:
     """The region where all conditions of a cut hold."""
-    conditions = [rg.condition(c.text, names, what=c.where) for c in cut.conditions]
+    first, *others = (condition(c.text, names, what=c.where) for c in cut.conditions)
 
     def inside(x: Any) -> Any:
-        held = conditions[0].contains(x)[..., 0]
-        for condition in conditions[1:]:
-            held = held & condition.contains(x)[..., 0]
+        held = first.contains(x)[..., 0]
+        for other in others:
+            held = held & other.contains(x)[..., 0]
         return held
 
-    return rg.mask(inside, cut.label)
+    return mask(inside, cut.label)
 
 
 def _text(path: Path) -> str:

@@ -124,8 +124,7 @@ def condition(
     places = {name: list(names).index(name) for name in expression.needs}
 
     def inside(x: Any) -> Any:
-        columns = {name: x[..., place] for name, place in places.items()}
-        return np.asarray(expression.value(columns))
+        return expression.value({name: x[..., place] for name, place in places.items()})
 
     return mask(inside, label or text)
 

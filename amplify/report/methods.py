@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amplify.results.columns import limit_level, numbered, percent
+from amplify.results.pools import EACH, FORECAST, POOL
 from amplify.results.verdicts import typical, with_value
 from amplify.text import number
 
@@ -50,6 +51,7 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     said = [
         *_averaging(records["averaging"]),
         *_differential(records["differential"]),
+        *_pool(results),
         f"Computed with amplify {results['version']}, seed {results['seed']}.",
     ]
     return " ".join(" ".join(said).split())  # one line, with spaces that every program knows
@@ -127,6 +129,32 @@ def _values(records: Sequence[Record]) -> list[str]:
     middle = f"{'' if median.exact else 'more than '}{number(median.value)}"
     ends = f"{number(min(values))} to {number(max(values))}"
     return [f"The median of G over the regions is {middle}, its values are {ends}."]
+
+
+def _pool(results: dict[str, Any]) -> list[str]:
+    """Sentences on the pool of the members and on the forecast."""
+    said = []
+    if results.get(POOL):
+        pool = results[POOL]
+        size = pool["same_data_members"] if pool["of"] == "same data" else pool["members"]
+        how = "from s^2 of bootstrap generators alone, as a lower limit on n_equiv"
+        if pool["same_data_members"]:
+            less = f"less t^2 of {pool['same_data_members']} generators trained on the same events"
+            how = f"from s^2 of bootstrap generators {less}, with modified large-sample intervals"
+        said.append(
+            f"The variance of the pool of {size} generators, each event from one of them, was "
+            f"estimated {how}."
+        )
+        said.append(pool["verdict"])
+    if results.get(EACH):
+        said.append(results[EACH]["verdict"])
+    if results.get(FORECAST):
+        said.append(
+            "Without true events, each generator was compared with the pool of the others by "
+            f"{results[FORECAST]['from']}; their D^2 counts (M - 1) / M."
+        )
+        said.append(results[FORECAST]["verdict"])
+    return said
 
 
 def _differential(records: Sequence[Record]) -> list[str]:

@@ -22,7 +22,8 @@ from amplify.plots.looks import page_style
 from amplify.report.export import table_csv, table_latex
 from amplify.report.figures import MOST_PANELS, page_figures, shown_panels
 from amplify.report.methods import methods_paragraph, references
-from amplify.results.columns import columns, levels, numbered
+from amplify.results.columns import columns, levels, member_columns, numbered, pool_columns
+from amplify.results.pools import EACH, POOL, said_of_members
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
 from amplify.text import columns_used, number
@@ -61,6 +62,8 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
         "columns": {method: columns(method, results.get("truth")) for method in records},
         "levels": {method: levels(of_method) for method, of_method in records.items()},
         "verdict": summary_verdict(results["estimates"]),
+        "of_members": said_of_members(results),
+        "tables_of_members": _tables_of_members(results),
         "enough": how_many(results["estimates"], results.get("pooled")),
         "more_columns": len(results.get("resolution") or []) - MOST,
         "more_panels": _more_panels(results),
@@ -76,6 +79,20 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
         "script": _ours(script),
         "policy": _policy(script),
     }
+
+
+def _tables_of_members(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tables of the pool and of each member: a title, its columns and rows."""
+    tables = []
+    if POOL in results:
+        rows = results[POOL]["regions"]
+        title = "The pool of the members, integrals"
+        tables.append({"title": title, "columns": pool_columns(rows), "rows": rows})
+    if EACH in results:
+        rows = results[EACH]["members"]
+        title = "Each member by itself, event by event"
+        tables.append({"title": title, "columns": member_columns(), "rows": rows})
+    return tables
 
 
 def _more_panels(results: dict[str, Any]) -> int:

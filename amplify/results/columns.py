@@ -74,6 +74,18 @@ def columns(method: str, truth: Mapping[str, Any] | None) -> list[Column]:
     return [_REGION, *_OF_SUMMARIES, *_WORTH, *actual, needed, _STATUS]
 
 
+def pool_columns(rows: Sequence[Record]) -> list[Column]:
+    """Of the pool of members, with the actual G where truth is known."""
+    known = any(row.get("actual_amplification") is not None for row in rows)
+    return [_REGION, *_WORTH, *([_ACTUAL] if known else []), _STATUS]
+
+
+def member_columns() -> list[Column]:
+    """Of members one by one."""
+    distance = _stored("D", "$D$", "distance")
+    return [_stored("member", "Member", "member"), distance, *_WORTH, _STATUS]
+
+
 def levels(records: Sequence[Record]) -> str:
     """What the numbers of a table are, in words.
 
@@ -159,6 +171,7 @@ _WORTH = [
     _estimate("G", "$G$", "amplification"),
     _stored("interval", "interval", "amplification_interval", "interval"),
 ]
+_ACTUAL = _stored("actual G", "actual $G$", "actual_amplification")
 _OF_INTEGRALS = [
     _stored("I", "$I$", "integral"),
     _stored("&sigma;<sub>stat</sub>", r"$\sigma_\mathrm{stat}$", "sigma_stat"),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from amplify.errors import InputError, MissingExtraError
 from amplify.results import records
+from amplify.results.pools import said_of_members
 from amplify.results.table import html_table, text_table
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
@@ -170,7 +171,8 @@ class Result:
         lines = [text_table(every, self.views.get("truth"), self.views.get("sensitivities"))]
         lines += [self._columns()]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [summary_verdict(every), how_many(every, self.views.get("pooled"))]
+        lines += [summary_verdict(every), *said_of_members(self.views)]
+        lines += [how_many(every, self.views.get("pooled"))]
         return "\n".join(line for line in lines if line)
 
     def _columns(self) -> str:

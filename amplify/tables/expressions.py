@@ -5,6 +5,10 @@ The grammar is Python's, of numbers, columns, arithmetic, comparisons (chained o
 not, and the functions of `FUNCTIONS`. Columns whose names are no identifiers stand in backticks, as
 `pt [GeV]` would; an element of a column with several values is `p4[0]`. There are no attributes,
 no other calls, no text, and nothing else that Python knows.
+
+Columns of NumPy are computed with in double precision. Columns of JAX stay JAX's, tracers under jit
+included, in the precision they have; a value on an edge may then fall on its other side, because a
+number such as .1 is rounded to that precision, too.
 """
 
 import ast
@@ -17,61 +21,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.namespace import namespace
 from amplify.text import listed
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
-    "sqrt": np.sqrt,
-    "exp": np.exp,
-    "log": np.log,
-    "log10": np.log10,
-    "log1p": np.log1p,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "arcsin": np.arcsin,
-    "arccos": np.arccos,
-    "arctan": np.arctan,
-    "arctan2": np.arctan2,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "tanh": np.tanh,
-    "arcsinh": np.arcsinh,
-    "arccosh": np.arccosh,
-    "arctanh": np.arctanh,
-    "hypot": np.hypot,
-    "minimum": np.minimum,
-    "maximum": np.maximum,
-    "floor": np.floor,
-    "sign": np.sign,
+# operations go by their names, which NumPy and JAX share
+FUNCTIONS: dict[str, np.ufunc] = {
+    name: getattr(np, name)
+    for name in (
+        *("abs", "sqrt", "exp", "log", "log10", "log1p", "sin", "cos", "tan"),
+        *("arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh"),
+        *("arcsinh", "arccosh", "arctanh", "hypot", "minimum", "maximum", "floor", "sign"),
+    )
 }
 _CONSTANTS = {"pi": np.pi, "inf": np.inf}
 _ARITHMETIC = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.divide,
-    ast.Pow: np.power,
-    ast.Mod: np.mod,
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.Pow: "power",
+    ast.Mod: "mod",
 }
 _LOGIC = {
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-    ast.BitAnd: np.logical_and,
-    ast.BitOr: np.logical_or,
+    ast.And: "logical_and",
+    ast.Or: "logical_or",
+    ast.BitAnd: "logical_and",
+    ast.BitOr: "logical_or",
 }
 _COMPARISONS = {
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
 }
 _LONGEST = 2000  # characters; a formula that is longer was not written by hand
 
-Columns = Mapping[str, np.ndarray]
-Value = Callable[[Columns], Any]  # of columns, what a part of an expression is
+Columns = Mapping[str, Any]  # arrays of NumPy or of JAX
+Value = Callable[[Any, Columns], Any]  # (namespace, columns) -> what a part of an expression is
 
 
 class Expression(NamedTuple):
@@ -145,11 +133,21 @@ def parse(text: str, known: Sequence[str], what: str = "expression") -> Expressi
 
 
 def _quiet(value: Value, columns: Columns) -> Any:
-    """In double precision. Values outside a function's domain become nan, which whoever reads
-    events finds and locates.
+    """In double precision, or in that of JAX's columns. Values outside a function's domain become
+    nan, which whoever reads events finds and locates.
     """
+    xp = namespace(*columns.values())
+    if xp is not np:
+        return value(xp, {name: _floating(xp, numbers) for name, numbers in columns.items()})
     with np.errstate(all="ignore"):
-        return value({name: np.asarray(numbers, np.float64) for name, numbers in columns.items()})
+        doubles = {name: np.asarray(numbers, np.float64) for name, numbers in columns.items()}
+        return value(np, doubles)
+
+
+def _floating(xp: Any, numbers: Any) -> Any:
+    """Numbers that have fractions, in their precision; whole ones and conditions in JAX's own."""
+    is_floating = xp.issubdtype(numbers.dtype, xp.floating)
+    return numbers if is_floating else xp.asarray(numbers, float)
 
 
 class _Reader:
@@ -177,16 +175,16 @@ class _Reader:
             case ast.BoolOp(op, values):
                 return self.conditions(_LOGIC[type(op)], values), True
             case ast.UnaryOp(ast.USub(), operand):
-                return self.applied(np.negative, [operand]), False
+                return self.applied("negative", [operand]), False
             case ast.UnaryOp(ast.UAdd(), operand):
                 return self.read(operand)
             case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
-                return self.conditions(lambda value: ~value, [operand]), True
+                return self.conditions("logical_not", [operand]), True
             case ast.Compare(left, ops, rest) if {*map(type, ops)} <= _COMPARISONS.keys():
                 operations = [_COMPARISONS[type(op)] for op in ops]
                 return self.compared([left, *rest], operations), True
             case ast.Call(ast.Name(name), given, []) if len(given) == _arguments(name):
-                return self.applied(FUNCTIONS[name], given), False
+                return self.applied(name, given), False
             case ast.Call(ast.Name(name)) if name in FUNCTIONS:
                 raise InputError(
                     self.what,
@@ -205,7 +203,7 @@ class _Reader:
 
     def constant(self, number: float) -> tuple[Value, bool]:
         """A number."""
-        return lambda columns: number, False
+        return lambda xp, columns: number, False
 
     def named(self, node: ast.Name | ast.Subscript) -> tuple[Value, bool]:
         """A column, an element of one, or a constant."""
@@ -230,17 +228,17 @@ class _Reader:
             )
         column = self.known[name]
         self.needs.append(column)
-        return lambda columns: columns[column], False
+        return lambda xp, columns: columns[column], False
 
-    def applied(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Value:
-        """A function of the values of nodes; conditions count as 0 and 1, so that (pt1 > 20) + (pt2
-        > 20) >= 2 counts.
+    def applied(self, operation: str, nodes: Sequence[ast.AST]) -> Value:
+        """An operation on the values of nodes; conditions count as 0 and 1, so that (pt1 > 20) +
+        (pt2 > 20) >= 2 counts.
         """
         values = [_number(*self.read(node)) for node in nodes]
-        return lambda columns: function(*(value(columns) for value in values))
+        return lambda xp, columns: getattr(xp, operation)(*(v(xp, columns) for v in values))
 
-    def conditions(self, function: Callable[..., Any], nodes: Sequence[ast.AST]) -> Value:
-        """A function of conditions; numbers are none: `pt and eta` is a slip."""
+    def conditions(self, operation: str, nodes: Sequence[ast.AST]) -> Value:
+        """An operation on conditions; numbers are none: `pt and eta` is a slip."""
         values = []
         for node in nodes:
             value, condition = self.read(node)
@@ -254,25 +252,25 @@ class _Reader:
                 )
             values.append(value)
         if len(values) == 1:
-            return lambda columns: function(values[0](columns))
+            return lambda xp, columns: getattr(xp, operation)(values[0](xp, columns))
 
-        def joined(columns: Columns) -> Any:
-            result = values[0](columns)
+        def joined(xp: Any, columns: Columns) -> Any:
+            result = values[0](xp, columns)
             for value in values[1:]:
-                result = function(result, value(columns))
+                result = getattr(xp, operation)(result, value(xp, columns))
             return result
 
         return joined
 
-    def compared(self, nodes: Sequence[ast.AST], operations: Sequence[Callable[..., Any]]) -> Value:
+    def compared(self, nodes: Sequence[ast.AST], operations: Sequence[str]) -> Value:
         """A chain such as 400 < pt < 600."""
         values = [_number(*self.read(node)) for node in nodes]
 
-        def chain(columns: Columns) -> Any:
-            terms = [value(columns) for value in values]
-            result = operations[0](terms[0], terms[1])
+        def chain(xp: Any, columns: Columns) -> Any:
+            terms = [value(xp, columns) for value in values]
+            result = getattr(xp, operations[0])(terms[0], terms[1])
             for operation, low, high in zip(operations[1:], terms[1:-1], terms[2:], strict=True):
-                result = result & operation(low, high)
+                result = result & getattr(xp, operation)(low, high)
             return result
 
         return chain
@@ -291,7 +289,7 @@ class _Reader:
 
 
 def _number(value: Value, condition: bool) -> Value:
-    return (lambda columns: np.asarray(value(columns), np.float64)) if condition else value
+    return (lambda xp, columns: xp.asarray(value(xp, columns), float)) if condition else value
 
 
 def _arguments(name: str) -> int | None:

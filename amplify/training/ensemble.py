@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.errors import InputError
-from amplify.training.fit import FitConfig, StepProgress, fit_members
+from amplify.training.fit import FitConfig, StepProgress, Stopping, fit_members, fit_on_all
 from amplify.training.trained import Ensemble
 from amplify.types import Generator
 
@@ -28,7 +28,8 @@ def fit_ensemble(
     members: int,
     resample: Resample = "bootstrap",
     weight: Float[Any, " n"] | None = None,
-    config: FitConfig = FitConfig(),
+    config: FitConfig | None = None,
+    stop: Stopping | None = None,
     progress: StepProgress | None = None,
 ) -> Ensemble:
     """Trains `members` networks with initialisations of their own, each on a bootstrap of the
@@ -50,8 +51,12 @@ def fit_ensemble(
         resample: "bootstrap" gives each member a resampled training set, "none" the same events to
             all.
         weight: event weights, honoured in the loss and carried along by the bootstrap.
-        config: settings of each training.
-        progress: called with (step, steps, mean loss [member]) some 40 times.
+        config: settings of each training; those for integrals of so many events by default.
+        stop: ends all trainings together, at the step at which the pool of the members describes
+            best the events that they have not seen: those that their bootstraps left out, or a
+            share that all leave out where all have the same events. What was kept is in
+            `ensemble.stopped`.
+        progress: called with (step, steps, mean loss [member]) some 40 times, or at every check.
 
     Raises:
         InputError: fewer than one member, an unknown resampling, or events as `fit` refuses them.
@@ -60,10 +65,14 @@ def fit_ensemble(
     """
     if members < 1:
         raise InputError("members", "at least 1", str(members), "an estimate needs 8 or more")
+    config = FitConfig.for_integrals(len(x)) if config is None else config
     key_rows, key_fit = jax.random.split(key)
-    rows = ensemble_rows(key_rows, x.shape[0], members=members, resample=resample)
     keys = jax.random.split(key_fit, members)
-    return fit_members(keys, generator, x, rows, weight=weight, config=config, progress=progress)
+    settings: dict[str, Any] = {"weight": weight, "config": config, "stop": stop}
+    if resample == "none":
+        return fit_on_all(key_rows, keys, generator, x, progress=progress, **settings)
+    rows = ensemble_rows(key_rows, x.shape[0], members=members, resample=resample)
+    return fit_members(keys, generator, x, rows, progress=progress, **settings)
 
 
 def ensemble_rows(

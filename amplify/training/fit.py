@@ -8,6 +8,7 @@ with other rows.
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -17,15 +18,21 @@ from jaxtyping import Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
 from amplify.tables.precision import coarse_columns
-from amplify.training.loop import FitConfig, compiled
+from amplify.training.config import FitConfig
+from amplify.training.loop import Report, compiled, truncation_of
+from amplify.training.own_events import LEAST_ACCEPTANCE
+from amplify.training.stopping import Stopping, watch
 from amplify.training.trained import Ensemble, Fitted
 from amplify.types import Generator, Trainable
 
-__all__ = ["FitConfig", "StepProgress", "fit", "fit_members"]
+__all__ = ["FitConfig", "StepProgress", "Stopping", "fit", "fit_members"]
 
-# step, steps, mean loss of each member since the last call
-StepProgress = Callable[[int, int, np.ndarray], None]
+# step, steps, mean loss of each member since the last call; of a truncated generator also the share
+# of each member's candidates that passed
+StepProgress = Callable[..., None]
 _MOST_CALLS = 40  # of the compiled scan, and of progress
+_LAST = 20  # steps that say how many candidates pass at the end of a training
+_ROUNDED = 1e-3  # of the training events may fail the cuts by rounding
 
 
 def fit(
@@ -34,7 +41,8 @@ def fit(
     x: Float[Any, "n dim"],
     *,
     weight: Float[Any, " n"] | None = None,
-    config: FitConfig = FitConfig(),
+    config: FitConfig | None = None,
+    stop: Stopping | None = None,
     progress: StepProgress | None = None,
 ) -> Fitted:
     """Trains one generator on events x, with event weights in the loss.
@@ -53,7 +61,9 @@ def fit(
         generator: what is trained.
         x: training events of NumPy or JAX; trained on in single precision.
         weight: event weights in the loss; ones by default.
-        config: settings of the training.
+        config: settings of the training; those for integrals of so many events by default.
+        stop: ends the training where events that it leaves out for that purpose, a tenth of x, stop
+            being described better; what was kept is in `fitted.stopped`.
         progress: called with (step, steps, mean loss [1]) some 40 times.
 
     Raises:
@@ -62,11 +72,58 @@ def fit(
         DivergedError: the loss became infinite or nan; `error.ensemble` holds the last finite
             params.
     """
-    keys, rows = jax.random.split(key, 1), jnp.arange(x.shape[0])[None]
-    ensemble = fit_members(
-        keys, generator, x, rows, weight=weight, config=config, progress=progress
-    )
-    return ensemble[0]
+    config = FitConfig.for_integrals(len(x)) if config is None else config
+    keys = jax.random.split(key, 1)
+    settings: dict[str, Any] = {"weight": weight, "config": config, "progress": progress}
+    return fit_on_all(key, keys, generator, x, stop=stop, **settings)[0]
+
+
+def fit_on_all(
+    key: PRNGKeyArray,
+    keys: Key[Any, " member"],
+    generator: Generator,
+    x: Float[Any, "n dim"],
+    *,
+    config: FitConfig,
+    stop: Stopping | None,
+    **settings: Any,
+) -> Ensemble:
+    """Trains a member per key on the same events, all but for those that `stop` tests with; on all
+    where it asks for another training of as many steps.
+
+    Args:
+        key: chooses the events to test with.
+        keys: one per member.
+        generator: what is trained.
+        x: training events.
+        config: settings of each training.
+        stop: when training ends.
+        settings: others of `fit_members`.
+
+    Raises:
+        InputError: as `fit_members`, or a share of events to test with outside of (0, 1).
+        DivergedError: as `fit_members`.
+    """
+    n, members = x.shape[0], len(keys)
+    everything = jnp.broadcast_to(jnp.arange(n), (members, n))
+    if stop is None:
+        return fit_members(keys, generator, x, everything, config=config, **settings)
+    rows = jnp.tile(_left(key, n, stop)[None], (members, 1))
+    stopped = fit_members(keys, generator, x, rows, config=config, stop=stop, **settings)
+    if not stop.refit or stopped.stopped is None:
+        return stopped
+    config = config._replace(steps=stopped.stopped.step)
+    again = fit_members(keys, generator, x, everything, config=config, **settings)
+    return replace(again, stopped=stopped.stopped)
+
+
+def _left(key: PRNGKeyArray, n: int, stop: Stopping) -> Int[Any, " n_train"]:
+    """The events of n that are left to train on."""
+    if not 0 < stop.holdout < 1 or not 0 < round(n * stop.holdout) < n:
+        fix = "leave out a tenth"
+        raise InputError("holdout of Stopping", "between 0 and 1", str(stop.holdout), fix)
+    order = jax.random.permutation(jax.random.fold_in(key, 1), n)
+    return order[round(n * stop.holdout) :]
 
 
 def fit_members(
@@ -77,6 +134,7 @@ def fit_members(
     *,
     weight: Float[Any, " n"] | None = None,
     config: FitConfig = FitConfig(),
+    stop: Stopping | None = None,
     progress: StepProgress | None = None,
 ) -> Ensemble:
     """Trains one member per key on x[rows[member]], spread over all devices.
@@ -89,7 +147,9 @@ def fit_members(
         rows: which events each member learns from.
         weight: event weights in the loss; ones by default.
         config: settings of each training.
-        progress: called with (step, steps, mean loss [member]) some 40 times.
+        stop: ends all trainings together, at the step at which the pool of the members describes
+            best the events of x that they have not seen; x is one training set then.
+        progress: called with (step, steps, mean loss [member]) some 40 times, or at every check.
 
     Raises:
         InputError: as in `fit`.
@@ -101,6 +161,7 @@ def fit_members(
         what = f"training events: {column}, single precision does not resolve it"
         warnings.warn(f"{what}; subtract an offset from it", stacklevel=2)
     x = jnp.asarray(x, jnp.float32)
+    _check_passing(generator, x)
     weight = jnp.ones(x.shape[0], x.dtype) if weight is None else jnp.asarray(weight, x.dtype)
     members = rows.shape[0]
     devices = jax.devices()[: min(len(jax.devices()), members)]
@@ -110,23 +171,43 @@ def fit_members(
     keys, rows = keys[padded], jnp.asarray(rows)[padded]
 
     start, advance = compiled(generator, config, tuple(devices))
-    state, losses = start(keys), []
-    calls = max(k for k in range(1, _MOST_CALLS + 1) if config.steps % k == 0)
-    length = config.steps // calls
-    for call in range(calls):
-        steps = jnp.arange(call * length, (call + 1) * length)
-        state, loss = advance(state, keys, rows, x, weight, steps)
-        losses.append(loss)
+    watched = stop and watch(stop, generator, x, weight, rows, tuple(devices), members)
+    state, reports, stopped = start(keys), [], None
+    length = _length(config, stop)
+    for first in range(0, config.steps - length + 1, length):
+        state, report = advance(state, keys, rows, x, weight, jnp.arange(first, first + length))
+        reports.append(report)
+        done = first + length
         if progress is not None:
-            progress((call + 1) * length, config.steps, np.asarray(loss)[:members].mean(axis=1))
-    ensemble = Ensemble(state.params, jnp.concatenate(losses, axis=1), state.diverged_at, generator)
+            progress(done, config.steps, *_means(report, members))
+        if watched and watched.ends(done, state.result):
+            break
+    params = state.result
+    if watched:
+        params, stopped = watched.result()
+    losses, acceptance = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *reports)
+    ensemble = Ensemble(params, losses, state.diverged_at, generator, stopped, acceptance)
     if size > members:
         ensemble = jax.tree.map(lambda leaf: leaf[:members], ensemble)
     _refuse_divergence(ensemble)
     return ensemble
 
 
+def _length(config: FitConfig, stop: Stopping | None) -> int:
+    """Steps between two looks at a training."""
+    if stop is not None:
+        return min(stop.every, config.steps)
+    calls = max(k for k in range(1, _MOST_CALLS + 1) if config.steps % k == 0)
+    return config.steps // calls
+
+
+def _means(report: Report, members: int) -> list[np.ndarray]:
+    """Of some steps, loss and acceptance of each member; the loss alone without acceptance."""
+    return [np.asarray(values)[:members].mean(axis=1) for values in report if values is not None]
+
+
 def _refuse_divergence(ensemble: Ensemble) -> None:
+    _refuse_vanishing(ensemble)
     diverged_at = np.asarray(ensemble.diverged_at)
     if (diverged_at < 0).all():
         return
@@ -136,6 +217,31 @@ def _refuse_divergence(ensemble: Ensemble) -> None:
     got = f"infinity or nan in {named}"
     fix = f"the other {others} members are kept; lower the learning rate or check the events"
     raise DivergedError("training", "a finite loss", got, fix, ensemble)
+
+
+def _refuse_vanishing(ensemble: Ensemble) -> None:
+    """Refuses members whose candidates hardly ever pass, of a truncated generator."""
+    if ensemble.acceptance is None:
+        return
+    last = np.asarray(ensemble.acceptance)[:, -_LAST:].mean(axis=1)
+    vanished = np.flatnonzero(last < LEAST_ACCEPTANCE)
+    if len(vanished):
+        named = ", ".join(f"{last[m]:.1%} of member {m}" for m in vanished)
+        fix = "train longer or with a lower learning rate, or check what passes"
+        expected = f"at least {LEAST_ACCEPTANCE:.0%} of the candidates to pass at the end"
+        raise DivergedError("truncated training", expected, named, fix, ensemble)
+
+
+def _check_passing(generator: Generator | Trainable, x: Any) -> None:
+    """Refuses training events that could not have been data."""
+    truncation = truncation_of(generator)
+    if truncation is None:
+        return
+    failed = int((~np.asarray(truncation.passes(x))).sum())
+    if failed > _ROUNDED * len(x):
+        got = f"{failed} of {len(x)} that do not"
+        fix = "apply the cuts to them, or correct what passes"
+        raise InputError("training events", "events that pass the cuts", got, fix)
 
 
 def _check(
@@ -158,6 +264,12 @@ def _check(
     if config.steps < 1 or config.batch < 1 or not config.learning_rate > 0:
         expected = "steps, batch and learning_rate above zero"
         raise InputError("FitConfig", expected, str(config), "correct the setting")
+    if config.schedule not in ("cosine", "constant") or config.warm_up < 0:
+        expected = "schedule 'cosine' or 'constant', warm_up of no less than 0"
+        raise InputError("FitConfig", expected, str(config), "correct the setting")
+    if not 0 <= (config.average or 0) < 1:
+        expected = "average of at least 0 and below 1"
+        raise InputError("FitConfig", expected, str(config.average), "0.99 is a usual decay")
     micro_batch = config.micro_batch
     if micro_batch is not None and (micro_batch < 1 or config.batch % micro_batch):
         expected = f"a micro_batch that divides the batch of {config.batch}"

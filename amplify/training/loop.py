@@ -13,31 +13,9 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from amplify.types import Generator, Params, Trainable
-
-
-class FitConfig(NamedTuple):
-    """One training: AdamW with gradient clipping and a learning rate that falls to zero along a
-    cosine.
-
-    Attributes:
-        steps: minibatches.
-        batch: events per minibatch, drawn with replacement.
-        learning_rate: at the start; the default is that of the ring study, where 2e-3 left a bias
-            common to all members.
-        weight_decay: decoupled, multiplied by the learning rate in each step.
-        clip: largest global norm of a gradient.
-        micro_batch: events whose gradient is computed at once, a divisor of `batch`; gradients add
-            up over a minibatch. Large networks are bound by memory traffic, and small parts stay in
-            the cache of a CPU. None takes the whole minibatch.
-    """
-
-    steps: int = 1000
-    batch: int = 256
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    micro_batch: int | None = None
+from amplify.training import own_events
+from amplify.training.config import FitConfig, averaged, optimiser
+from amplify.types import Generator, Params, Trainable, Truncation
 
 
 class State(NamedTuple):
@@ -47,11 +25,33 @@ class State(NamedTuple):
         params: of the generator.
         optimiser: its moments.
         diverged_at: the step at which the loss was not finite, or -1. Nothing changes after it.
+        average: moving average of the params, or None where the config asks for none.
+        own: candidates of a truncated generator, or None of others.
     """
 
     params: Params
     optimiser: Any
     diverged_at: Int[Array, ""]
+    average: Params | None = None
+    own: own_events.OwnEvents | None = None
+
+    @property
+    def result(self) -> Params:
+        """What training returns: the average, or the params themselves."""
+        return self.params if self.average is None else self.average
+
+
+class Report(NamedTuple):
+    """What a step says.
+
+    Attributes:
+        loss: of the minibatch; nan from the step at which the member diverged.
+        acceptance: share of the fresh candidates that passed; None of generators that are not
+            truncated.
+    """
+
+    loss: Float[Array, "..."]
+    acceptance: Float[Array, "..."] | None
 
 
 class _Table(NamedTuple):
@@ -66,20 +66,19 @@ def compiled(
     generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]
 ) -> tuple[Callable, Callable]:
     """Jitted `start(keys) -> State` and `advance(state, keys, rows, x, weight, steps) -> (State,
-    losses [member, step])`, with the members shared out over the devices.
+    Report of arrays [member, step])`, with the members shared out over the devices.
     """
-    schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(config.clip),
-        optax.adamw(schedule, weight_decay=config.weight_decay),
-    )
+    adamw = optimiser(config)
     of_member, of_all = PartitionSpec("member"), PartitionSpec()
     mesh = Mesh(np.asarray(devices), ("member",))
     shared_out = partial(jax.shard_map, mesh=mesh, out_specs=of_member, check_vma=False)
 
     def start_member(key: PRNGKeyArray) -> State:
         params = generator.init(jax.random.fold_in(key, 0))
-        return State(params, optimiser.init(params), jnp.int32(-1))
+        average = params if config.average else None
+        truncation = truncation_of(generator)
+        own = None if truncation is None else own_events.none_yet(truncation, config.batch)
+        return State(params, adamw.init(params), jnp.int32(-1), average, own)
 
     @jax.jit
     @partial(shared_out, in_specs=of_member)
@@ -90,10 +89,10 @@ def compiled(
     @partial(shared_out, in_specs=(of_member, of_member, of_member, of_all, of_all, of_all))
     def advance(
         state: State, keys: Array, rows: Array, x: Array, weight: Array, steps: Array
-    ) -> tuple[State, Array]:
-        def advance_member(member: tuple[State, PRNGKeyArray, Array]) -> tuple[State, Array]:
+    ) -> tuple[State, Report]:
+        def advance_member(member: tuple[State, PRNGKeyArray, Array]) -> tuple[State, Report]:
             state, key, rows = member
-            step = partial(_step, generator, config, optimiser, _Table(x, weight), rows, key)
+            step = partial(_step, generator, config, adamw, _Table(x, weight), rows, key)
             return jax.lax.scan(step, state, steps)
 
         # one member after the other on a CPU, where it is as fast as all at once
@@ -106,28 +105,49 @@ def compiled(
 def _step(
     generator: Generator | Trainable,
     config: FitConfig,
-    optimiser: optax.GradientTransformation,
+    adamw: optax.GradientTransformation,
     table: _Table,
     rows: Int[Array, " n_train"],
     key: PRNGKeyArray,
     state: State,
     index: Int[Array, ""],
-) -> tuple[State, Float[Array, ""]]:
+) -> tuple[State, Report]:
     """One minibatch. A member whose loss or gradient is not finite stays as it was before."""
     key_batch, key_loss = jax.random.split(jax.random.fold_in(key, index + 1))
     batch = rows[jax.random.randint(key_batch, (config.batch,), 0, rows.shape[0])]
     events = _Table(table.x[batch], table.weight[batch])
+    own, acceptance, scale = state.own, None, 1.0
+    truncation = truncation_of(generator)
+    if truncation is not None and own is not None:
+        key_loss, key_draw, key_choice = jax.random.split(key_loss, 3)
+        own, acceptance = own_events.refreshed(
+            truncation, state.params, own, key_draw, index, config.batch
+        )
+        strength = own_events.strength(index, config.steps)
+        x, weight, scale = own_events.completed(truncation, own, key_choice, strength, *events)
+        events = _Table(x, weight)
     loss, gradient = _loss_and_gradient(generator, config, state.params, key_loss, events)
-    updates, moments = optimiser.update(gradient, state.optimiser, state.params)
+    loss, gradient = jax.tree.map(lambda value: scale * value, (loss, gradient))
+    updates, moments = adamw.update(gradient, state.optimiser, state.params)
     params = optax.apply_updates(state.params, updates)
 
     finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
     was_alive = state.diverged_at < 0
     alive = was_alive & finite
-    before = state.params, state.optimiser
-    params, moments = jax.tree.map(partial(jnp.where, alive), (params, moments), before)
+    average = None
+    if state.average is not None:
+        average = averaged(config, state.average, params, index)
+    before = state.params, state.optimiser, state.average
+    after = params, moments, average
+    params, moments, average = jax.tree.map(partial(jnp.where, alive), after, before)
     diverged_at = jnp.where(was_alive & ~finite, index, state.diverged_at).astype(jnp.int32)
-    return State(params, moments, diverged_at), jnp.where(alive, loss, jnp.nan)
+    state = State(params, moments, diverged_at, average, own)
+    return state, Report(jnp.where(alive, loss, jnp.nan), acceptance)
+
+
+def truncation_of(generator: Generator | Trainable) -> Truncation | None:
+    """Of a generator that has one; a classifier has none."""
+    return generator.truncation if isinstance(generator, Generator) else None
 
 
 def _loss_and_gradient(

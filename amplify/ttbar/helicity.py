@@ -39,7 +39,7 @@ COORDINATES = (
 )
 COSINES = tuple(range(9, 13))  # columns of COORDINATES in [-1, 1]
 AZIMUTHS = tuple(range(13, 17))  # columns of COORDINATES in [-pi, pi), periodic
-_PT_TT_SCALE_GEV = 20.0  # asinh turns from linear to logarithmic here
+PT_TT_SCALE_GEV = 20.0  # asinh turns from linear to logarithmic here
 
 
 def to_helicity(p: Momentum) -> Any:
@@ -56,8 +56,8 @@ def to_helicity(p: Momentum) -> Any:
     pt_tt = (t + tbar)[..., 1:3]
     laboratory = [
         xp.log(pt(t)),
-        xp.asinh(dot(pt_tt, along) / _PT_TT_SCALE_GEV),
-        xp.asinh(dot(pt_tt, across) / _PT_TT_SCALE_GEV),
+        xp.asinh(dot(pt_tt, along) / PT_TT_SCALE_GEV),
+        xp.asinh(dot(pt_tt, across) / PT_TT_SCALE_GEV),
         (rapidity(t) + rapidity(tbar)) / 2,
         rapidity(t) - rapidity(tbar),
     ]
@@ -106,7 +106,7 @@ def tops_from_helicity(u: Any) -> tuple[Momentum, Momentum]:
     """
     xp = library(u)
     pt_t, y_mean, y_difference = xp.exp(u[..., 0]), u[..., 3], u[..., 4]
-    px_tt, py_tt = (_PT_TT_SCALE_GEV * xp.sinh(u[..., i]) for i in (1, 2))
+    px_tt, py_tt = (PT_TT_SCALE_GEV * xp.sinh(u[..., i]) for i in (1, 2))
     mass_squared, mass_squared_bar = (
         xp.exp(u[..., gap]) + xp.exp(2 * u[..., m_w]) for m_w, gap in ((5, 6), (7, 8))
     )

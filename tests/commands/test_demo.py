@@ -11,7 +11,7 @@ from amplify.cli import main
 from tests.commands.samples import read
 
 SHORT = functools.partial(
-    DemoSettings, n_train=200, members=4, independent=3, n_gen=2048, steps=20, shells=5
+    DemoSettings, n_train=200, members=4, independent=2, copies=2, n_gen=2048, steps=20, shells=5
 )
 
 
@@ -36,6 +36,16 @@ def test_demo_writes_estimate_and_truth_and_the_same_for_the_same_seed(tmp_path,
     low, high = exact["n_equiv_interval"]
     assert low / 3 < 200 * truth["actual_amplification"][6] < 3 * high
     assert learned["status"] == "upper_limit"
+    pool = results["pool_of_members"]
+    assert (pool["of"], pool["members"], pool["same_data_members"]) == ("same data", 4, 2)
+    assert len(pool["regions"]) == 6 and pool["regions"][0]["actual_amplification"] > 0
+    tested = pool["event_by_event"]
+    assert len(tested["actual_n_equiv_of_members"]) == 2
+    low, high = tested["n_equiv_interval"]
+    assert low / 3 < tested["actual_n_equiv"] < 3 * high
+    low, high = results["forecast_without_holdout"]["n_equiv_interval"]
+    assert 0 < low < high
+    assert "pool of 2 networks" in captured.err and "forecast without holdout" in captured.err
     assert "estimated over actual" in captured.err and (tmp_path / "a" / "report.html").exists()
     main(["demo", "--out", str(tmp_path / "b")])
     assert read(tmp_path / "b") == results

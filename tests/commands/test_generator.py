@@ -91,3 +91,54 @@ def test_columns_of_the_training_file_are_those_of_the_members(here):
     assert results["settings"]["columns"] == ["a", "b"]
     assert all(sample["columns"] == ["a", "b"] for sample in results["inputs"])
     assert len(results["estimates"]) == 4
+
+
+@pytest.fixture
+def cut_events(here):
+    """Training and true events of which x0 > -1 holds."""
+    for name in ("train", "holdout"):
+        x = np.load(f"{name}.npy")
+        np.save(f"{name}.npy", x[x[:, 0] > -1])
+    (here / "cuts.yaml").write_text("left: x0 > -1\n")
+    return here
+
+
+def test_cuts_are_learned_by_completion(cut_events, capsys):
+    """Z of a fitted mean and width-one Gaussian is near Phi(1) = .84; 842 +- 12 events train."""
+    main(_call("--members 3 --holdout holdout.npy --cuts cuts.yaml --rounds 4 --bins 2"))
+    results = read(cut_events / "run")
+    settings = results["settings"]
+    assert settings["cuts"] == "cuts.yaml" and settings["rounds"] == 4
+    assert len(settings["acceptance"]) == len(settings["acceptance_error"]) == 3
+    assert all(0.7 < z < 0.97 for z in settings["acceptance"])
+    assert "of the generated events passed the cuts; the others were rejected" in (
+        capsys.readouterr().err
+    )
+    for member in (cut_events / "run" / "members").glob("member_*.npy"):
+        assert (np.load(member)[:, 0] > -1).all()
+    assert _trainings(cut_events) >= 1
+
+
+def test_cuts_that_the_data_did_not_pass_are_said_before_any_training(cut_events, capsys):
+    (cut_events / "tight.yaml").write_text("left: x0 > 0\n")
+    assert "train.npy: expected events that pass the cuts" in fails(
+        capsys, *_call("--cuts tight.yaml")
+    )
+    np.save("all.npy", np.random.default_rng(2).normal(size=(500, 2)))
+    assert "--holdout: expected events that pass the cuts" in fails(
+        capsys, *_call("--cuts cuts.yaml --holdout all.npy")
+    )
+    (cut_events / "other.yaml").write_text("left: x0 > -1\nright: pt > 20\n")
+    assert "other.yaml line 2: expected one of the columns x0, x1, got pt" in fails(
+        capsys, *_call("--cuts other.yaml")
+    )
+    assert "--rounds: expected at least 1" in fails(capsys, *_call("--cuts cuts.yaml --rounds 0"))
+    files = arguments("averaging --members train.npy holdout.npy --n-train 800 --cuts cuts.yaml")
+    assert "--cuts: expected to go with --generator" in fails(capsys, *files)
+    assert _trainings(cut_events) == 0
+
+
+def test_a_dry_run_says_how_often_it_trains(cut_events, capsys):
+    main(_call("--cuts cuts.yaml --rounds 5 --dry-run"))
+    assert "trained 6 times, to learn what cuts.yaml cut away" in capsys.readouterr().err
+    assert _trainings(cut_events) == 0

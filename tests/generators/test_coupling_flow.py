@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from amplify.errors import InputError
 from amplify.generators import spline
 from amplify.generators.coordinates import coordinates
-from amplify.generators.coupling_flow import BOUND, FlowConfig, coupling_flow
+from amplify.generators.coupling_flow import BOUND, FlowConfig, _orders, coupling_flow
 from amplify.generators.symmetrised import symmetrised
 from tests.compiled import jit
 
@@ -120,6 +120,15 @@ def test_density_is_normalised_and_closes_on_the_circle(x64):
         for edge in (-np.pi + 1e-9, np.pi - 1e-9)
     )
     np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_small_flows_part_any_two_columns():
+    for dim in (1, 2, 3, 5, 17):
+        layers = FlowConfig.event_by_event(1000, dim).layers
+        parted = np.argsort(_orders(dim, layers), axis=1) < dim - dim // 2  # moved, in each layer
+        meet = parted[:, :, None] != parted[:, None, :]
+        assert (meet.any(axis=0) | np.eye(dim, dtype=bool)).all()
+    assert FlowConfig.event_by_event(10_000, 4) == FlowConfig()
 
 
 @pytest.mark.slow
