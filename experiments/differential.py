@@ -25,7 +25,7 @@ from amplify.devices import use_all_cores
 from amplify.estimators.differential import differential_amplification, region_threshold
 from amplify.estimators.kolmogorov import K1, ks_distance_to
 from amplify.estimators.learned import learned_amplification
-from amplify.generators.coupling_flow import coupling_flow
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
 from amplify.integrals import member_integrals
 from amplify.namespace import in_blocks
@@ -219,7 +219,7 @@ def _trained(config: Config, dim: int, n_train: int, steps: int) -> dict[str, np
         for members, how in ((1, "none"), (config.bootstrap_members, "bootstrap")):
             rows.append(s * n_train + ensemble_rows(k, n_train, members=members, resample=how))
     rows, label = jnp.concatenate(rows), f"ring d={dim} n_train={n_train}"
-    generator = coupling_flow(x[:n_train])
+    generator = coupling_flow(x[:n_train], FlowConfig())
     training = FitConfig(steps, config.batch, config.learning_rate)
     keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
@@ -235,7 +235,8 @@ def _ring(
     started, truth = time.perf_counter(), ring.Ring(dim=dim)
     keys = _keys(config, dim, n_train)
     key_data, _, _, key_gen, key_true, key_holdout, key_sobol = keys
-    generator = coupling_flow(_training_events(config, key_data, dim, n_train)[:n_train])
+    x = _training_events(config, key_data, dim, n_train)
+    generator = coupling_flow(x[:n_train], FlowConfig())
     _, unravel = ravel_pytree(generator.init(keys[0]))
     params = jax.vmap(unravel)(jnp.asarray(trained["weights"]))
     label = f"ring d={dim} n_train={n_train}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from amplify import regions as rg
 from amplify.devices import use_all_cores
-from amplify.generators.coupling_flow import coupling_flow
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.progress import progress_bar
 from amplify.training.ensemble import ensemble_rows
@@ -155,7 +155,7 @@ def _train(
         ):
             rows.append(s * n_train + ensemble_rows(k, n_train, members=members, resample=how))
     rows = jnp.concatenate(rows)
-    generator = coupling_flow(x[:n_train])
+    generator = coupling_flow(x[:n_train], FlowConfig())
     label = f"ring d={truth.dim} n_train={n_train}"
     keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:

@@ -28,6 +28,7 @@ from amplify.generators.cut_base import Cuts
 from amplify.generators.flow_matching import Solver
 from amplify.generators.particles import particle_flow
 from amplify.generators.symmetrised import symmetrised
+from amplify.generators.truncated import truncated
 from amplify.nets.lloca import LLoCaConfig
 from amplify.nets.particles import ParticleLGATr, ParticleLLoCa, ParticleTransformer
 from amplify.nets.transformer import TransformerConfig
@@ -38,6 +39,7 @@ from amplify.training.fit import FitConfig, fit_members
 from amplify.ttbar import helicity, kinematics
 from amplify.ttbar.event_files import open_events
 from amplify.ttbar.partons import TtbarSettings, simulate
+from amplify.ttbar.passing import momenta_of_helicity, passes_of
 from amplify.types import Generator
 from experiments import study, ttbar_analysis
 
@@ -54,6 +56,7 @@ class Model:
             and `scalars` channels instead.
         layers: of the spline flow, blocks of the others.
         single: one network on the first training set and no more, to compare.
+        truncated: its training knows the cuts, and it is sampled by rejection.
         n_gen: events that each network generates, if not as many as the config says: fast networks
             can afford less noise.
         training: steps, batch, ...
@@ -67,6 +70,7 @@ class Model:
     multivectors: int = 8
     scalars: int = 16
     single: bool = False
+    truncated: bool = False
     n_gen: int | None = None
     training: FitConfig = FitConfig(steps=2000, batch=256, learning_rate=2e-3)
 
@@ -120,6 +124,12 @@ def _models(steps: int) -> dict[str, Model]:
     }
 
 
+def _truncated(steps: int) -> dict[str, Model]:
+    """A transformer whose training knows the cuts, and one that does not."""
+    plain = replace(_models(steps)["transformer"], single=True)
+    return {"transformer": plain, "transformer_truncated": replace(plain, truncated=True)}
+
+
 _TINY = FitConfig(20, 64, 2e-3)
 PRESETS = {
     "smoke": Config(
@@ -135,6 +145,11 @@ PRESETS = {
         | {
             name: Model(name, width=32, layers=1, multivectors=4, scalars=8, training=_TINY)
             for name in ("transformer", "lloca", "lgatr")
+        }
+        | {
+            "transformer_truncated": Model(
+                "transformer", width=32, layers=1, single=True, truncated=True, training=_TINY
+            )
         },
     ),
     "quick": Config(
@@ -145,6 +160,14 @@ PRESETS = {
         models={k: replace(m, n_gen=None) for k, m in _models(600).items()},
     ),
     "full": Config(models=_models(3000)),
+    "truncated": Config(
+        n_truth=200_000,
+        sets=1,
+        bootstrap_members=0,
+        n_gen=10_000,
+        group=1,
+        models=_truncated(1000),
+    ),
     "paper": Config(
         n_truth=10_000_000,
         n_train=1_000_000,
@@ -181,15 +204,16 @@ PRESETS = {
 
 
 def main(
-    preset: Literal["smoke", "quick", "full", "paper"] = "quick",
+    preset: Literal["smoke", "quick", "full", "truncated", "paper"] = "quick",
     out: Path | None = None,
     data: Path | None = None,
 ) -> Path:
     """Runs the study and writes OUT/results.json.
 
     Args:
-        preset: smoke takes two minutes; full an hour on 2 cores; paper wants GPUs, over which
-            members are shared out.
+        preset: smoke takes two minutes; full an hour on 2 cores; truncated compares a transformer
+            whose training knows the cuts with one that does not, half an hour; paper wants GPUs,
+            over which members are shared out.
         out: default amplify-runs/ttbar-PRESET; finished groups of networks found there are used
             again.
         data: events from `amplify ttbar`, or the original study's file; default OUT/events.h5,
@@ -296,7 +320,9 @@ def _generated(
         groups.append(study.cached(path, partial(_announced, label, train_these)))
     costs = ("train_seconds", "sample_seconds", "parameters", "loss")
     means = {cost: np.mean([group[cost] for group in groups]) for cost in costs}
-    return {"x": np.concatenate([group["x"] for group in groups])} | means
+    efficiency = np.concatenate([group["efficiency"] for group in groups])
+    x = np.concatenate([group["x"] for group in groups])
+    return {"x": x, "efficiency": efficiency} | means
 
 
 def _announced(label: str, train: Callable[[str], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -326,8 +352,11 @@ def _train_group(
     samples = sample_members(key, generator, ensemble.params, model.n_gen or config.n_gen)
     done = time.process_time()
     parameters = sum(leaf.size for leaf in jax.tree.leaves(ensemble.params)) // len(rows)
+    # of others the cuts are applied where they are measured
+    efficiency = np.full(len(rows), np.nan) if samples.efficiency is None else samples.efficiency
     return {
         "x": np.asarray(samples.x),
+        "efficiency": np.asarray(efficiency),
         "train_seconds": np.asarray((trained - started) / len(rows)),
         "sample_seconds": np.asarray((done - trained) / len(rows)),
         "parameters": np.asarray(parameters),
@@ -337,8 +366,19 @@ def _train_group(
 
 def generator_for(config: Config, model: Model, chart: Chart, x: Any) -> Generator:
     """The generator of a model, with the exchange of the beams as augmentation in helicity
-    coordinates.
+    coordinates; its candidates are few and kept where it is truncated, because they are slow to
+    draw.
     """
+    generator = _untruncated(config, model, chart, x)
+    if not model.truncated:
+        return generator
+    decode = momenta_of_helicity if model.network == "spline" else chart.to_momenta
+    batch = model.training.batch
+    draws, kept = (None, 1) if model.network == "spline" else (batch // 16, 64)
+    return truncated(generator, passes_of(Cuts(), decode), draws=draws, kept=kept)
+
+
+def _untruncated(config: Config, model: Model, chart: Chart, x: Any) -> Generator:
     if model.network == "spline":
         bounded = {i: (-1.0, 1.0) for i in helicity.COSINES}
         periodic = {i: (-np.pi, np.pi) for i in helicity.AZIMUTHS}

@@ -92,7 +92,7 @@ def measure(
                 "train_seconds": events["train_seconds"],
                 "sample_ms": 1e3 * events["sample_seconds"] / n_gen,
                 "n_gen": n_gen,
-                "passing": np.mean([p.mean() for p in passing]),
+                "passing": _passing(events["efficiency"], passing),
             }
             after_cuts = [o[p] for o, p in zip(observed, passing, strict=True)]
             for cut, kept in (("all", observed), ("cut", after_cuts)):
@@ -117,6 +117,12 @@ def measure(
             result["models"][name] = measured
             bar.count(k + 1, len(generated))
     return rounded(finite(result)), estimates
+
+
+def _passing(efficiency: np.ndarray, passing: list[np.ndarray]) -> float:
+    """Share of the candidates that pass: of truncated generators it was found on sampling."""
+    pairs = zip(efficiency, passing, strict=True)
+    return float(np.mean([p.mean() if np.isnan(e) else e for e, p in pairs]))
 
 
 def rounded(value: Any) -> Any:
@@ -177,10 +183,11 @@ def where(k: int) -> dict[str, slice]:
 
 def ks_table(events: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Two-sample KS distance to the truth by observable."""
-    return {name: _ks(events[:, i], truth[:, i]) for name, i in COLUMN.items()}
+    return {name: ks_of(events[:, i], truth[:, i]) for name, i in COLUMN.items()}
 
 
-def _ks(sample: np.ndarray, truth: np.ndarray) -> float:
+def ks_of(sample: np.ndarray, truth: np.ndarray) -> float:
+    """Two-sample KS distance of values, for many true ones."""
     u = np.searchsorted(np.sort(truth), sample, side="right") / len(truth)
     return float(ks_distance_to(u))
 
@@ -359,7 +366,7 @@ def differential(
                 Events(np.concatenate([x, o[:, behind]], axis=1))
                 for x, o in ((x_gen, o_gen), (x_true, true_values))
             ]
-            halves = split(_learner(x_gen.shape[1]), *stacked, seed=config.seed)
+            halves = split(learner(x_gen.shape[1]), *stacked, seed=config.seed)
             tested = halves.generated.x, halves.holdout.x
             t_gen, t_true = map(halves.summary, tested)
             (inside_gen, inside_true), labels = _masks(
@@ -407,7 +414,8 @@ def differential(
     return result, records
 
 
-def _learner(n_features: int) -> Any:
+def learner(n_features: int) -> Any:
+    """Of a ratio from the first columns; the others only say in which region an event is."""
     learn = mlp_ratio(config=CLASSIFIER)
 
     def fitted(

@@ -31,7 +31,7 @@ def main(figures: Annotated[list[str], tyro.conf.Positional], out: Path = HERE /
     """Draws figures from recorded results.
 
     Args:
-        figures: fig01 to fig15, or all.
+        figures: fig01 to fig16, or all.
         out: directory for PDF and PNG files.
     """
     unknown = [name for name in figures if name not in (*NAMES, "all")]

@@ -15,8 +15,9 @@ COMMANDS = {
     "many_columns": "python -m experiments.many_columns --preset full",
     "blind": "python -m experiments.blind --preset full",
     "differential": "python -m experiments.differential --preset full",
+    "ring_pools": "python -m experiments.ring_pools --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
-    "ttbar_calibration": "python -m experiments.ttbar_calibration --preset full",
+    "ttbar_truncated": "python -m experiments.ttbar_truncated --preset full",
     "ttbar_jets": "amplify ttbar --level jet --events 100000 --seed 1 --out jets.h5 "
     "&& python -m experiments.ttbar_jets --data jets.h5",
 }

@@ -20,7 +20,7 @@ import tyro
 
 from amplify.devices import use_all_cores
 from amplify.generators import spline
-from amplify.generators.coupling_flow import coupling_flow
+from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.regions import shells
 from amplify.sampling import sample_members
@@ -77,7 +77,7 @@ def main(
 def _amplify(
     x: np.ndarray, members: int, steps: int, sampled: int
 ) -> dict[str, Callable[[], float]]:
-    generator = coupling_flow(x)
+    generator = coupling_flow(x, FlowConfig())
     rows = ensemble_rows(jax.random.key(1), len(x), members=members, resample="bootstrap")
     keys, config = jax.random.split(jax.random.key(2), members), FitConfig(steps=steps, batch=BATCH)
 

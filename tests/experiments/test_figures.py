@@ -90,6 +90,23 @@ def test_differential_study_as_recorded():
             assert np.all(np.array(case["learned_covered"])[:, 0] >= 0.7)
 
 
+def test_pools_of_the_ring_as_recorded():
+    """The claims of docs/results (Why the two answers differ): a pool is better than its members,
+    by D^2 = a + b / M to the spread that is told; told of rotations it is worth its training
+    events.
+    """
+    study = _recorded("ring_pools")
+    best = {"d2-n1000-matched": 0.13, "d2-n10000-flows": 0.11, "d4-n1000-matched": 0.085}
+    for name, least in (best | {"d4-n10000-flows_bootstrap": 0.05}).items():
+        assert study[name]["pool_g"]["value"] > least
+    for case in study.values():
+        assert len(case["distances"]) >= 6
+        assert case["pool_g"]["value"] > case["member_g"]["value"]
+        assert case["largest_residual"] < 3.2e-4
+        if case["rotated"]:
+            assert case["pool_g"]["value"] > 0.75
+
+
 @pytest.mark.slow
 def test_gaussian_study_follows_the_analytic_curve(tmp_path):
     results = json.loads(gaussian.main("quick", tmp_path / "run").read_text())["study"]

@@ -11,14 +11,17 @@ import pytest
 from amplify.errors import InputError
 from amplify.summaries.mlp import MLPConfig
 from amplify.training.fit import FitConfig
+from amplify.truth import ring as true_ring
 from experiments import (
     coverage,
     differential,
+    pools,
     ring,
+    ring_pools,
     same_data,
     ttbar,
     ttbar_analysis,
-    ttbar_calibration,
+    ttbar_truncated,
 )
 
 
@@ -47,10 +50,57 @@ def test_differential_study_runs_and_continues(tmp_path):
     assert differential.main("smoke", tmp_path).read_text() == first
 
 
+@pytest.mark.slow
+def test_the_study_of_pools_runs_and_continues(tmp_path):
+    path = ring_pools.main("smoke", tmp_path)
+    first = path.read_text()
+    study = json.loads(first)["study"]
+    assert list(study) == [f"d2-n300-{name}" for name in ("flows", "turned", "matched")]
+    for case in study.values():
+        assert len(case["distance"]) == len(case["sizes"]) == 2
+        # Jensen: |mean| is at most the mean of |.|
+        assert 0 < case["distance"][1] <= case["distance"][0] < 1
+    assert study["d2-n300-flows"]["step"][0] in (10, 20)
+    path.unlink()
+    assert ring_pools.main("smoke", tmp_path).read_text() == first  # from the finished parts
+
+
+def test_distances_and_integrals_of_pools():
+    """Two members that lie by +-30 % on both halves of the events: each has D = .15, and their pool
+    none. Errors of the shells follow.
+    """
+    truth, ratio = np.random.default_rng(0), np.log([1.3, 0.7])
+    radius = truth.normal(4, 1, 40_000)
+    half = np.arange(40_000) % 2
+    members = np.stack([ratio[half], ratio[1 - half]])
+    found = ring_pools._compared(members, np.abs(radius), 10, true_ring.Ring())
+    np.testing.assert_allclose(found["distance"][:2], [0.15, 0], atol=1e-9)
+    assert np.isnan(found["distance"][2:]).all()
+    np.testing.assert_allclose(found["squares"][1], 0, atol=1e-12)
+    tilted = np.log(np.where(np.abs(radius) > 4, 1.2, 0.8))[None]
+    found = ring_pools._compared(tilted, np.abs(radius), 10, true_ring.Ring())
+    np.testing.assert_allclose(found["squares"][0], 0.02**2, rtol=0.15)
+
+
 def test_the_study_of_members_of_the_same_events_runs(tmp_path):
     rows = json.loads(same_data.main("smoke", tmp_path).read_text())["study"]["rows"]
     assert [row["spread"] for row in rows] == [1.0, 0.4, 0.1]
     assert all(row["by_holdout_10_error"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_study_of_members_and_pools_runs_and_continues(tmp_path):
+    path = pools.main("smoke", tmp_path)
+    first = path.read_text()
+    study = json.loads(first)["study"]
+    for family in ("tuning", "mixtures", "flows"):
+        candidates = study[family]["integrals"]["candidates"]
+        assert {c["of"] for c in candidates} >= {"bootstrap pool", "same-data pool"}
+        assert study[family]["distances"]["same_data"]["pool_of"][0] == 1
+        assert 0 <= study[family]["distances"]["bracket"]["holds_typical_member"] <= 1
+    assert len(study["toy"]) == 12 and len(study["learned"]) == 1
+    path.unlink()
+    assert pools.main("smoke", tmp_path).read_text() == first
 
 
 @pytest.mark.slow
@@ -68,16 +118,24 @@ def test_coverage_study_runs_and_continues(tmp_path):
 
 
 @pytest.mark.slow
-def test_ttbar_calibration_runs(tmp_path):
-    results = json.loads(ttbar_calibration.main("smoke", tmp_path).read_text())
-    study = results["study"]
-    assert len(study["regions"]) == 22 and study["generated_events_cut"] is False
-    np.testing.assert_allclose(study["truth"][:20], 0.1, atol=1e-3)
-    for name in ("actual", "bias", "variance", "bootstrap", "same_data"):
-        assert len(study[name]["value"]) == 22
-    total = np.add(study["bias"]["value"], study["variance"]["value"])
-    np.testing.assert_allclose(total, study["actual"]["value"])
-    assert [e["region"] for e in results["estimates"]] == study["regions"]
+def test_ttbar_truncated_runs_and_continues(tmp_path, monkeypatch):
+    """Every event passes, and what is recorded says how many candidates did."""
+    short = FitConfig(steps=40, batch=256, learning_rate=1e-2)
+    classifier = MLPConfig(members=1, hidden=(16,), training=short)
+    monkeypatch.setattr(ttbar_analysis, "CLASSIFIER", classifier)
+    path = ttbar_truncated.main("smoke", tmp_path)
+    first = path.read_text()
+    study = json.loads(first)["study"]
+    assert 0.31 < study["efficiency_true"] < 0.35
+    found = study["n500"]
+    assert found["members_of_pool"] == found["bootstrap_members"] == 2
+    for generator in ("plain", "member", "pool"):
+        assert len(found[generator]["deviation"]) == len(study["regions"])
+        assert set(found[generator]["groups"]) == set(study["places"])
+        assert found[generator]["distance"] <= 1
+    assert all(0 < share < 1 for share in found["member"]["efficiency"])
+    path.unlink()
+    assert ttbar_truncated.main("smoke", tmp_path).read_text() == first
 
 
 @pytest.mark.slow
@@ -92,7 +150,9 @@ def test_ttbar_study_runs_and_resumes(tmp_path, monkeypatch):
     models = {
         "spline": model("spline", layers=2),
         "transformer": model("transformer", heads=1, layers=1),
-        "transformer_jet": model("transformer", chart="jet", heads=1, layers=1, single=True),
+        "transformer_jet": model(
+            "transformer", chart="jet", heads=1, layers=1, single=True, truncated=True
+        ),
     }
     config = ttbar.Config(
         n_truth=3000,
