@@ -48,6 +48,10 @@ def _expanded(word):
 
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_code_of_a_page_runs_as_written(name, tmp_path, monkeypatch, capsys):
+    if "torch" in "".join(
+        block.text for block in blocks(PAGES[name]) if block.language == "python"
+    ):
+        pytest.importorskip("torch").set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     plt.switch_backend("agg")
