@@ -17,6 +17,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify import regions as rg
+from amplify.errors import InputError
 from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.progress import progress_bar
@@ -158,7 +159,8 @@ def gaussian_mixture() -> Generator:
     """A Gaussian mixture in two dimensions; the first latent chooses the component too."""
 
     def untrained(*_: Any) -> Any:
-        raise NotImplementedError("fitted by expectation maximisation")
+        fix = "fit it by expectation maximisation"
+        raise InputError("Gaussian mixture", "params of a fit", "a training", fix)
 
     def log_prob(params: MixtureParams, x: Float[Array, "n 2"]) -> Float[Array, " n"]:
         return logsumexp(_log_parts(params, x), axis=1)

@@ -12,7 +12,6 @@ import numpy as np
 from amplify import regions as rg
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification
-from amplify.estimators.kolmogorov import K1
 from amplify.estimators.learned import split
 from amplify.results.records import finite
 from amplify.types import Events, Holdout, Status
@@ -193,7 +192,7 @@ def summarised(
             "ks": np.mean([s[f"{name}_ks"] for s in sets if f"{name}_ks" in s], axis=0),
             "groups": {g: _actual(squares[:, places]) for g, places in worth.groups.items()},
             "deviation": (mean - worth.integral) / np.sqrt(_unit(worth, size)),
-            **_distances(sets, name, n_train),
+            **_distances(sets, name),
         }
         if generator != "pool":
             found = [s[f"{name}_efficiency"] for s in sets if f"{name}_efficiency" in s]
@@ -241,16 +240,15 @@ def _inverse(square: float) -> float:
     return 1 / square if square > 0 else np.inf
 
 
-def _distances(sets: list[dict[str, np.ndarray]], name: str, n_train: int) -> dict[str, Any]:
+def _distances(sets: list[dict[str, np.ndarray]], name: str) -> dict[str, Any]:
+    """Of a learned ratio, which sees a part of the difference: n_equiv has an upper limit."""
     found = np.array([s[f"{name}_distance"] for s in sets if f"{name}_distance" in s])
     if not len(found):
         return {}
-    mean = found[:, 0].mean()
     return {
         "distances": found[:, 0],
-        "distance": mean,
+        "distance": found[:, 0].mean(),
         "n_equiv_below": np.median(found[:, 1]),
-        "differential_amplification": (K1 / mean) ** 2 / n_train,
     }
 
 
