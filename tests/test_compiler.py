@@ -16,7 +16,10 @@ def test_sums_of_squares_after_a_product_with_a_matrix(n):
     x = np.zeros((n, 3), np.float32)
     x[:, 0] = np.arange(n)
     identity = jnp.eye(3)
-    squares = jax.jit(jax.vmap(lambda row: ((identity @ row) ** 2).sum()))(jnp.asarray(x))
+    # graphics cards round to TF32
+    precision = "highest" if jax.default_backend() == "gpu" else None
+    with jax.default_matmul_precision(precision):
+        squares = jax.jit(jax.vmap(lambda row: ((identity @ row) ** 2).sum()))(jnp.asarray(x))
     np.testing.assert_allclose(squares, np.arange(n, dtype=float) ** 2, rtol=1e-6)
 
 

@@ -83,7 +83,8 @@ def _ks_distance(xp: Any, x: Any, y: Any, weight_x: Any, weight_y: Any) -> Any:
     if weight_x is None and weight_y is None:
         of_x = xp.cumsum(order < n, dtype=xp.int32)
         of_both = xp.arange(1, n + m + 1, dtype=xp.int32)
-        difference = of_x * (1 / n + 1 / m) - of_both / m
+        # factors, not quotients: JAX divides whole numbers in single precision
+        difference = of_x * (1 / n + 1 / m) - of_both * (1 / m)
     else:
         steps = xp.concatenate([_steps(xp, weight_x, n), -_steps(xp, weight_y, m)])
         difference = xp.cumsum(steps[order])
@@ -140,7 +141,8 @@ class Counts(NamedTuple):
     @property
     def n_effective(self) -> Any:
         """(sum w)^2 / sum w^2."""
-        return self.total / self.square * self.total  # whose square may exceed an integer
+        # the square of the total may exceed an integer
+        return 1.0 * self.total / self.square * self.total
 
 
 def count_between(
@@ -170,8 +172,9 @@ def distance_between(a: Counts, b: Counts) -> Any:
     values of one of them.
     """
     xp = namespace(a.below)
-    before = xp.abs(a.below / a.total - b.below / b.total)
-    after = xp.abs(a.up_to / a.total - b.up_to / b.total)
+    # 1.0: JAX divides whole numbers in single precision, also where double is asked for
+    before = xp.abs(1.0 * a.below / a.total - 1.0 * b.below / b.total)
+    after = xp.abs(1.0 * a.up_to / a.total - 1.0 * b.up_to / b.total)
     return xp.maximum(before, after).max()
 
 

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from amplify.errors import InputError
+from amplify.nets.precision import in_full_precision
 from amplify.nets.transformer import affine, dense_layers, gelu
 
 # graphics cards else round to ten bits, and boosts are differences of large numbers
@@ -57,6 +58,7 @@ class LocalFrames(nn.Module):
     config: FramesConfig = FramesConfig()
 
     @nn.compact
+    @in_full_precision
     def __call__(
         self,
         momenta: Float[Array, "batch other 4"],

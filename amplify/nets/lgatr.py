@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from amplify.errors import InputError
 from amplify.nets import multivectors as mv
 from amplify.nets.multivectors import Features
+from amplify.nets.precision import in_full_precision
 
 NONLINEARITIES = {
     "relu": jax.nn.relu,
@@ -124,6 +125,7 @@ class LGATr(nn.Module):
     config: LGATrConfig
 
     @nn.compact
+    @in_full_precision
     def __call__(
         self,
         multivectors: Float[Array, "*batch token in_mv 16"],

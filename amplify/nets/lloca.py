@@ -25,6 +25,7 @@ from amplify.nets.frames import (
     inverse,
     to_rest,
 )
+from amplify.nets.precision import in_full_precision
 from amplify.nets.transformer import Transformer, TransformerConfig, Transport
 
 
@@ -73,6 +74,7 @@ class LLoCa(nn.Module):
     config: LLoCaConfig = LLoCaConfig()
 
     @nn.compact
+    @in_full_precision
     def __call__(
         self,
         momenta: Float[Array, "*batch particle 4"],

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from amplify.nets.precision import in_full_precision
+
 
 class MaskedMLP(nn.Module):
     """Dense layers with swish whose kernels are cut by masks; the last layer starts at zero, so a
@@ -26,6 +28,7 @@ class MaskedMLP(nn.Module):
     per_dim: int
 
     @nn.compact
+    @in_full_precision
     def __call__(self, x: Float[Array, "n features"]) -> Float[Array, "n out"]:
         """Outputs [n, dim * per_dim], those of a dimension side by side."""
         *inner, last = masks(self.dims, self.hidden, self.per_dim)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from amplify.nets.precision import in_full_precision
+
 
 class MLP(nn.Module):
     """Dense layers with swish and dropout between them; the last layer starts at zero, so a flow
@@ -23,6 +25,7 @@ class MLP(nn.Module):
     dropout: float = 0.0
 
     @nn.compact
+    @in_full_precision
     def __call__(
         self, x: Float[Array, "n features"], *, train: bool = False
     ) -> Float[Array, "n out"]:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.nets.precision import in_full_precision
 
 EPS = 1e-5  # of the layer norm
 
@@ -83,6 +84,7 @@ class Transformer(nn.Module):
     out_scale: float = 1.0
 
     @nn.compact
+    @in_full_precision
     def __call__(
         self, tokens: Float[Array, "*batch token features"], transport: Transport | None = None
     ) -> Float[Array, "*batch token {self.out}"]:

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from amplify.nets.precision import in_full_precision
+
 
 def fourier_features(t: Float[Array, " n"], frequencies: int) -> Float[Array, "n features"]:
     """The time itself and cos(pi k t), sin(pi k t) for k = 1..frequencies: [n, 1 + 2 frequencies].
@@ -35,6 +37,7 @@ class VectorVelocity(nn.Module):
     frequencies: int = 8
 
     @nn.compact
+    @in_full_precision
     def __call__(self, u: Float[Array, "n dim"], t: Float[Array, " n"]) -> Float[Array, "n dim"]:
         """Velocity of every point."""
         h, time = u, fourier_features(t, self.frequencies)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.training import own_events
 from amplify.training.config import FitConfig, averaged, optimiser
+from amplify.training.memory import in_groups
 from amplify.types import Generator, Params, Trainable, Truncation
 
 
@@ -65,8 +66,20 @@ class _Table(NamedTuple):
 def compiled(
     generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]
 ) -> tuple[Callable, Callable]:
-    """Jitted `start(keys) -> State` and `advance(state, keys, rows, x, weight, steps) -> (State,
-    Report of arrays [member, step])`, with the members shared out over the devices.
+    """`start(keys) -> State` and `advance(state, keys, rows, x, weight, steps) -> (State, Report of
+    arrays [member, step])`, with the members shared out over the devices: one after the other on a
+    CPU, where it is as fast as all at once; on accelerators as many at once as fit.
+    """
+    start, advance_by = jitted(generator, config, devices)
+    on_cpu = devices[0].platform == "cpu"
+    return start, advance_by(None) if on_cpu else in_groups(advance_by, devices)
+
+
+def jitted(
+    generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]
+) -> tuple[Callable, Callable[[int | None], Any]]:
+    """Jitted `start`, and `advance` by the number of members of a device that train at once; None
+    for one after the other.
     """
     adamw = optimiser(config)
     of_member, of_all = PartitionSpec("member"), PartitionSpec()
@@ -85,21 +98,22 @@ def compiled(
     def start(keys: Array) -> State:
         return jax.vmap(start_member)(keys)
 
-    @partial(jax.jit, donate_argnums=0)
-    @partial(shared_out, in_specs=(of_member, of_member, of_member, of_all, of_all, of_all))
-    def advance(
-        state: State, keys: Array, rows: Array, x: Array, weight: Array, steps: Array
-    ) -> tuple[State, Report]:
-        def advance_member(member: tuple[State, PRNGKeyArray, Array]) -> tuple[State, Report]:
-            state, key, rows = member
-            step = partial(_step, generator, config, adamw, _Table(x, weight), rows, key)
-            return jax.lax.scan(step, state, steps)
+    def advance_by(at_once: int | None) -> Any:
+        @partial(jax.jit, donate_argnums=0)
+        @partial(shared_out, in_specs=(of_member, of_member, of_member, of_all, of_all, of_all))
+        def advance(
+            state: State, keys: Array, rows: Array, x: Array, weight: Array, steps: Array
+        ) -> tuple[State, Report]:
+            def advance_member(member: tuple[State, PRNGKeyArray, Array]) -> tuple[State, Report]:
+                state, key, rows = member
+                step = partial(_step, generator, config, adamw, _Table(x, weight), rows, key)
+                return jax.lax.scan(step, state, steps)
 
-        # one member after the other on a CPU, where it is as fast as all at once
-        at_once = None if devices[0].platform == "cpu" else keys.shape[0]
-        return jax.lax.map(advance_member, (state, keys, rows), batch_size=at_once)
+            return jax.lax.map(advance_member, (state, keys, rows), batch_size=at_once)
 
-    return start, advance
+        return advance
+
+    return start, advance_by
 
 
 def _step(

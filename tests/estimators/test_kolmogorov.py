@@ -97,11 +97,11 @@ def _samples(seed, n, m, ties, dtype):
     return x.astype(dtype), y.astype(dtype)
 
 
-def _of_scipy(x, y, method="asymp"):
+def _of_scipy(x, y):
     """The distance as scipy has it, in double precision: since 1.18 it answers in that of the
     values, and in single precision an answer knows seven digits only.
     """
-    return ks_2samp(x.astype(float), y.astype(float), method=method).statistic
+    return ks_2samp(x.astype(float), y.astype(float), method="asymp").statistic
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -187,7 +187,7 @@ def test_integer_weights_are_repeated_events(x, y, seed):
     w = rng.integers(1, 4, len(x))
     x, y = np.array(x, float), np.array(y, float)
     repeated = np.repeat(x, w)
-    expected = _of_scipy(repeated, y, method="exact")
+    expected = _of_scipy(repeated, y)
     assert ks.ks_distance(x, y, w.astype(float)) == pytest.approx(expected, abs=1e-12)
     grid = np.unique(y)
     weighted, plain = ks.count_between(grid, x, w.astype(float)), ks.count_between(grid, repeated)
@@ -215,8 +215,9 @@ def test_chunks_add_up_exactly_in_any_order(seed, parts, weighted):
 
 
 def test_devices_reduce_by_a_sum():
-    assert jax.device_count() == 2
-    mesh = Mesh(np.asarray(jax.devices()), ("event",))
+    devices = jax.devices("cpu")
+    assert len(devices) == 2
+    mesh = Mesh(np.asarray(devices), ("event",))
     t = jnp.asarray(np.random.default_rng(3).normal(size=4096), jnp.float32)
     grid = jnp.linspace(-3, 3, 101)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.differential import differential_amplification
+from amplify.estimators.kolmogorov import ks_distance
 from amplify.estimators.pooled import pooled_amplification
 from amplify.types import Holdout, Status
 
@@ -124,3 +126,18 @@ def test_numpy_needs_no_jax():
 def test_pooled_is_of_numpy_whatever_comes():
     factor, status = pooled_amplification(jnp.asarray(INTEGRAL), n_train=1000, n_gen=50_000)
     assert isinstance(factor.value, np.ndarray) and isinstance(status, Status)
+
+
+@pytest.mark.parametrize("method", ["threshold", "ks"])
+def test_an_accelerator_counts_in_double_precision(x64, monkeypatch, method):
+    """Where NumPy does not sort for JAX, as on a CPU it does: whole numbers of 32 bits divide in
+    single precision unless told otherwise, which a graphics card showed.
+    """
+    monkeypatch.setattr("amplify.estimators.kolmogorov._on_cpu", lambda: False)
+    generated, holdout = (x[:4000] for x in samples()[:2])
+    distance = jax.jit(ks_distance)(jnp.asarray(generated), jnp.asarray(holdout))
+    assert float(distance) == pytest.approx(float(ks_distance(generated, holdout)), rel=1e-12)
+    estimate = partial(differential_amplification, n_train=100, method=method)
+    expected, got = estimate(generated, holdout), estimate(*map(jnp.asarray, (generated, holdout)))
+    for a, b in zip(leaves(expected), leaves(got), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12)
