@@ -5,12 +5,14 @@ with exit code 2.
 """
 
 import contextlib
+import functools
 import io
+import operator
 import os
 import re
 import shlex
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -21,6 +23,9 @@ from amplify.commands.report import Report
 from amplify.commands.ttbar import Ttbar
 from amplify.devices import one_blas_thread
 from amplify.errors import AmplifyError
+from amplify.stops import interrupted, said, stoppable
+from amplify.text import harmless
+from amplify.version import release
 
 COMMANDS = {
     "demo": Demo,
@@ -29,50 +34,64 @@ COMMANDS = {
     "ttbar": Ttbar,
     "report": Report,
 }
+_DESCRIPTION = """How many true events is a generated sample worth?
+
+amplify COMMAND --help says what a command takes, amplify --version which release this is.
+"""
 _LONGEST = 300  # characters of what is wrong with the arguments
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command `amplify`."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if words == ["--version"]:
+        print(f"amplify {release()}")
+        return
     try:
         command = _parsed(words)
         one_blas_thread()
-        command.run("amplify " + shlex.join(words))
+        with stoppable():
+            command.run("amplify " + shlex.join(words))
     except AmplifyError as error:
         _fail(str(error))
     except BrokenPipeError:  # whoever reads has enough, as head does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         sys.exit(141)
     except OSError as error:
-        where, got = error.filename or "file system", f"got '{error.strerror}'"
-        fix = "check the path, the rights and the space"
-        _fail(f"{where}: expected to read or write, {got}; {fix}")
+        _fail(said(error))
     except MemoryError:
         fix = "give fewer columns, regions or events, or use a machine with more"
         _fail(f"memory: expected enough of it, got none that is free; {fix}")
-    except KeyboardInterrupt:
-        _fail("run: expected to finish, got an interruption; start it again", code=130)
+    except KeyboardInterrupt as error:
+        line, code = interrupted(error)
+        _fail(line, code)
 
 
 def _parsed(words: list[str]) -> Any:
     """Arguments to a command; what tyro says of wrong ones in a box becomes one line."""
-    commands = tyro.extras.SubcommandApp()
-    for name, command in COMMANDS.items():
-        commands.command(command, name=name)
-    description = "How many true events is a generated sample worth?"
+    known = bool(words) and words[0] in COMMANDS
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return commands.cli(prog="amplify", args=words, description=description)
+            commands = _commands(brief=not known)
+            return tyro.cli(commands, prog="amplify", args=words, description=_DESCRIPTION)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        known = words and words[0] in COMMANDS
         help_for = f"amplify {words[0]} --help" if known else "amplify --help"
         problem = _one_line(box.getvalue())[:_LONGEST]
         _fail(f"arguments: expected what {help_for} lists, got: {problem}")
         raise
+
+
+def _commands(*, brief: bool) -> Any:
+    """The union of all commands, as tyro takes it; brief are their first sentences alone."""
+    every = []
+    for name, command in COMMANDS.items():
+        first = (command.__doc__ or "").split("\n\n")[0]
+        about = " ".join(first.split()) if brief else None
+        every.append(Annotated[command, tyro.conf.subcommand(name, description=about)])
+    return functools.reduce(operator.or_, every)
 
 
 def _one_line(box: str) -> str:
@@ -84,5 +103,5 @@ def _one_line(box: str) -> str:
 
 
 def _fail(line: str, code: int = 2) -> None:
-    print("error: " + " ".join(line.split()), file=sys.stderr)
+    print("error: " + harmless(" ".join(line.split())), file=sys.stderr)
     sys.exit(code)

@@ -1,15 +1,22 @@
-"""Progress of long work, for whoever watches: a bar on standard error, or nothing.
+"""Progress of long work, for whoever watches: a bar on a terminal, a line now and then in a log,
+or nothing.
 
 Functions that take long have a parameter `progress`, called with a label and a total: `silent` by
-default, `progress_bar` for a terminal.
+default, `progress_bar` for commands.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
+
+from amplify.text import harmless, number, span
+
+_FIRST = 10.0  # seconds before the first line; each waits twice as long as the one before
+_LONGEST = 600.0  # seconds between lines at most
 
 
 class Silent:
@@ -43,18 +50,75 @@ class Bar(Silent):
         self, step: int, steps: int, losses: np.ndarray, acceptance: np.ndarray | None = None
     ) -> None:
         """The mean loss of all members, and of the worst one."""
-        note = f"loss {np.mean(losses):.3f}, worst {np.max(losses):.3f}"
-        if acceptance is not None:
-            note += f", {np.mean(acceptance):.1%} pass, least {np.min(acceptance):.1%}"
-        self._bars.update(self._task, completed=step, total=steps, note=note)
+        self.count(step, steps, _said_of_losses(losses, acceptance))
 
     def count(self, done: int, total: int | None = None, note: str = "") -> None:
         """The bar as far as this."""
-        self._bars.update(self._task, completed=done, total=total, note=note)
+        self._bars.update(self._task, completed=done, total=total, note=harmless(note))
 
     def advance(self, done: int) -> None:
         """The bar farther by this."""
         self._bars.update(self._task, advance=done)
+
+
+class Lines(Silent):
+    """A line on standard error after ten seconds, and then ever more rarely: for logs."""
+
+    def __init__(self, label: str, total: int | None = None) -> None:
+        self._label, self._total, self._done, self._note = label, total, 0, ""
+        self._start = time.monotonic()
+        self._wait = _FIRST
+        self._next = self._start + _FIRST
+
+    def losses(
+        self, step: int, steps: int, losses: np.ndarray, acceptance: np.ndarray | None = None
+    ) -> None:
+        """The mean loss of all members, and of the worst one."""
+        self.count(step, steps, _said_of_losses(losses, acceptance))
+
+    def count(self, done: int, total: int | None = None, note: str = "") -> None:
+        """As far as this."""
+        self._done, self._note = done, note
+        self._total = self._total if total is None else total
+        self._say_if_time()
+
+    def advance(self, done: int) -> None:
+        """Farther by this."""
+        self._done += done
+        self._say_if_time()
+
+    def finish(self) -> None:
+        """The last line, where there was a first."""
+        if self._wait > _FIRST:
+            _say(f"{self._label}: done after {span(time.monotonic() - self._start)}")
+
+    def _say_if_time(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._wait = min(2 * self._wait, _LONGEST)
+        self._next = now + self._wait
+        passed, done = now - self._start, self._done
+        far = number(done)
+        if self._total:
+            share = min(done / self._total, 1.0)
+            far = f"{far} of {number(self._total)} ({share:.0%})"
+            left = f", about {span(passed * (1 / share - 1))} left" if share > 0 else ""
+            far += f" after {span(passed)}{left}"
+        else:
+            far += f" after {span(passed)}"
+        _say(f"{self._label}: {far}{f'; {self._note}' if self._note else ''}")
+
+
+def _say(line: str) -> None:
+    print(harmless(" ".join(line.split())), file=sys.stderr, flush=True)
+
+
+def _said_of_losses(losses: np.ndarray, acceptance: np.ndarray | None) -> str:
+    note = f"loss {np.mean(losses):.3f}, worst {np.max(losses):.3f}"
+    if acceptance is not None:
+        note += f", {np.mean(acceptance):.1%} pass, least {np.min(acceptance):.1%}"
+    return note
 
 
 @contextmanager
@@ -65,22 +129,26 @@ def silent(label: str, total: int | None = None) -> Iterator[Silent]:
 
 @contextmanager
 def progress_bar(label: str, total: int | None = None) -> Iterator[Silent]:
-    """A bar on standard error while the block runs; nothing where standard error is no terminal."""
+    """A bar on standard error while the block runs; plain lines, and few of them, where standard
+    error is no terminal.
+    """
     if not sys.stderr.isatty():
-        yield Silent()
+        lines = Lines(label, total)
+        yield lines
+        lines.finish()
         return
     from rich import progress
     from rich.console import Console
 
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
-        progress.TextColumn("{task.fields[note]}"),
+        progress.TextColumn("{task.fields[note]}", markup=False),
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = Bar(bars, label)
+        bar = Bar(bars, harmless(label))
         if total is not None:
             bar.count(0, total)
         yield bar

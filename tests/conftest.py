@@ -9,6 +9,8 @@ import tests.typechecker  # noqa: F401  the hook looks it up by name
 install_import_hook("amplify", "tests.typechecker.check")
 
 import os  # noqa: E402
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import jax  # noqa: E402
@@ -31,6 +33,25 @@ _ROOT = str(Path(__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 )
+
+# results.json that a test writes, here or in a process of its own, follows the schema
+os.environ["PYTHONWARNINGS"] = "error:results.json is not as its schema says"
+
+
+# what one test or process has compiled, others of the same run take from a folder
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
+_OWN_CACHE = None if _CACHE in os.environ else tempfile.mkdtemp(prefix="amplify-compiled-")
+if _OWN_CACHE is not None:  # in the first process; workers and commands inherit it
+    os.environ[_CACHE] = _OWN_CACHE
+jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE])
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def pytest_unconfigure():
+    """The folder goes with the process that made it."""
+    if _OWN_CACHE is not None:
+        shutil.rmtree(_OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture

@@ -16,20 +16,27 @@ import numpy as np
 
 from amplify import regions as rg
 from amplify.analysis import samples
+from amplify.analysis.averaging_condition import answer_at_condition
 from amplify.analysis.averaging_estimate import estimated
 from amplify.analysis.averaging_forecast import ensemble_forecast, learned_forecast
 from amplify.analysis.averaging_warnings import averaging_warnings
 from amplify.analysis.cost import refuse_too_many
 from amplify.analysis.default_regions import only
+from amplify.analysis.in_regions import EVENTS, MOST_REGIONS
 from amplify.analysis.member_events import event_notes, refuse_training_events
-from amplify.analysis.opened_members import opened_as, prepare
+from amplify.analysis.opened_members import opened_as, prepare, some_events
 from amplify.analysis.questions import AveragingQuestion
 from amplify.errors import InputError
+from amplify.external.observables import Function, observables_of
 from amplify.progress import Progress, silent
 from amplify.results.result import Result
 from amplify.tables import files
+from amplify.tables.opening import MAX_GB
 from amplify.tables.parallel import in_order
 from amplify.text import listed
+from amplify.types import Events
+
+_BLOCK = 1 << 15  # events that members generate at once (`amplify.sampling`)
 
 
 class Counted(NamedTuple):
@@ -57,8 +64,13 @@ def averaging(
     columns: Sequence[str] | None = None,
     bins: int | None = None,
     map: tuple[str, str] | None = None,
+    condition: str | None = None,
+    condition_bins: int | None = None,
+    observables: str | Function | None = None,
     weight_column: str | None = None,
     drop_nonfinite: bool = False,
+    follow_links: bool = False,
+    max_gb: float = MAX_GB,
     level: float = 0.68,
     limit_level: float = 0.95,
     seed: int = 0,
@@ -97,8 +109,20 @@ def averaging(
             x0, x1, ...
         bins: this many equiprobable bins of each column instead.
         map: two columns for the map of G; default the first two.
+        condition: a column that was given to the generator: the regions are bins of the other
+            columns at each value or bin of it, fractions are those of the events at that condition,
+            all samples are weighted to the holdout's distribution of it (without one to the mean of
+            the members'), and it is not tested itself (docs/method, Conditional generators).
+        condition_bins: this many equiprobable bins of it; default its values, where they are 20 or
+            fewer, else ten bins.
+        observables: a function of a batch of events, or where it is, "FILE.py:function", that makes
+            columns of their arrays: {name: numbers [event]} of {name: array [event, ...]}. They are
+            looked at where no columns are named.
         weight_column: column, or expression, with event weights; negative ones are honoured.
+            Samples that lack it, members or holdout, count one each event.
         drop_nonfinite: leave out events with nan or infinite values, instead of refusing them.
+        follow_links: also read files that HDF5 files point to; they are listed among the inputs.
+        max_gb: numbers in GB that a file may claim which is a hundred times smaller itself.
         level: confidence level of the two-sided intervals.
         limit_level: of the limits, one-sided.
         seed: recorded in the result; nothing is random here.
@@ -113,6 +137,9 @@ def averaging(
         regions=regions if isinstance(regions, rg.Regions) or regions is None else Path(regions),
         bins=bins,
         map=map,
+        condition=condition,
+        condition_bins=condition_bins,
+        observables=observables_of(observables),
         weight_column=weight_column,
         holdout_columns=columns,
         holdout_weight=weight_column,
@@ -120,6 +147,8 @@ def averaging(
         same_data=same_data,
         forecast=forecast,
         drop_nonfinite=drop_nonfinite,
+        follow_links=follow_links,
+        max_gb=max_gb,
         level=level,
         limit_level=limit_level,
         seed=seed,
@@ -137,7 +166,8 @@ def averaging(
         fix = "give jax.random.key(0) or another"
         raise InputError("key", "a key for the generated events", "none", fix)
     views = ensemble_forecast(question, members, key) if forecast else {}
-    if isinstance(question.regions, rg.Regions):
+    by_place = isinstance(question.regions, rg.Regions)
+    if by_place and condition is None and observables is None:
         result = _counted_and_forgotten(question, members, holdout, n_gen, key, progress)
     else:
         drawn = None if same_data is None else same_data.sample(key, n_gen)
@@ -182,12 +212,26 @@ def answer(
             prepared.holdout,
             prepared.train,
             n_train=question.n_train,
-            bootstraps=bootstraps,
+            # means at a given condition scatter less than those of training events
+            bootstraps=bootstraps or prepared.conditional is not None,
         )
         every = [*selections, *([prepared.train] if prepared.train else [])]
+        if prepared.conditional is not None:
+            return answer_at_condition(
+                question,
+                prepared,
+                holdout,
+                failed=failed,
+                bootstraps=bootstraps,
+                notes=[*notes, *prepared.notes, *shared],
+                progress=progress,
+            )
         with progress("reading events", total=sum(s.table.n for s in every)) as bar:
             counted = [_count(s, layout.regions, bar.advance) for s in every]
         inputs = [files.describe(s) for s in every]
+        events = None
+        if len(layout.estimated) <= MOST_REGIONS:
+            events = some_events(prepared.members, EVENTS)
         forecast = learned_forecast(question, prepared, progress) if question.forecast else {}
     counted_train = counted.pop() if prepared.train else None
     counted_holdout = counted.pop() if prepared.holdout else None
@@ -203,6 +247,7 @@ def answer(
         limit_level=question.limit_level,
         named=question.regions is not None,
         same_data=[c.sums for c in of_same_data],
+        events=events,
     )
     cautions = averaging_warnings(
         every,
@@ -212,6 +257,7 @@ def answer(
         bootstraps=bootstraps,
         train=counted_train,
         regions=layout.estimated,
+        n_train=question.n_train,
     )
     return Result(
         answers=(answered,),
@@ -290,6 +336,7 @@ def _counted_and_forgotten(
         limit_level=question.limit_level,
         named=True,
         same_data=same_sums,
+        events=_some_generated(ensemble, key, n_gen, len(regions.labels)),
     )
     cautions = averaging_warnings(
         selections,
@@ -298,6 +345,7 @@ def _counted_and_forgotten(
         failed=(),
         bootstraps=False,
         regions=np.arange(len(regions.labels)),
+        n_train=question.n_train,
     )
     return Result(
         answers=(answered,),
@@ -309,11 +357,19 @@ def _counted_and_forgotten(
     )
 
 
+def _some_generated(ensemble: Any, key: Any, n_gen: int, regions: int) -> Events | None:
+    """Some events of the members, in blocks of the size that was compiled."""
+    if regions > MOST_REGIONS:
+        return None
+    x = np.asarray(ensemble.sample(key, min(n_gen, _BLOCK)).x)
+    return Events(x[:, : max(EVENTS // len(x), 1)].reshape(-1, x.shape[-1]))
+
+
 def _selected(
     question: AveragingQuestion, sample: samples.Sample, name: str, opened: ExitStack
 ) -> files.Selection:
     """The columns of true events, in the order of the generator's."""
-    table = opened_as(sample, name, opened)
+    table = opened_as(sample, name, opened, question.observables)
     weight = samples.weight_of([sample], question.holdout_weight)
     ignored: dict[str, str] = {}
     if not question.holdout_columns:

@@ -1,20 +1,23 @@
 """From the sums of members and holdout to an answer, and to what the pictures show."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from amplify import regions as rg
-from amplify.analysis.default_regions import Layout, Map
+from amplify.analysis.default_regions import Binning, Layout, Map
+from amplify.analysis.in_regions import MOST_REGIONS, members_in_regions, overlaps
 from amplify.analysis.panels import panel_record
 from amplify.errors import EmptyRegionError
 from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.pool import pool_amplification
 from amplify.estimators.pooled import pooled_amplification
+from amplify.results.fit_inputs import BINNINGS, TOGETHER
 from amplify.results.pools import POOL, pool_record
 from amplify.results.result import Answer
-from amplify.types import AveragingEstimate, Holdout, Interval, Status
+from amplify.types import AveragingEstimate, Events, Holdout, Interval, Status
 
 
 def estimated(
@@ -27,6 +30,7 @@ def estimated(
     limit_level: float,
     named: bool,
     same_data: Sequence[rg.Sums] = (),
+    events: Events | None = None,
 ) -> tuple[Answer, dict[str, Any], list[str]]:
     """The answer, what the pictures show, and warnings about regions that are left out.
 
@@ -39,6 +43,7 @@ def estimated(
         limit_level: of the limits, one-sided.
         named: the regions are the user's: none is left out, an empty one is an error.
         same_data: sums of members of the same data, for the pool.
+        events: some of the members', which tell how regions overlap.
 
     Raises:
         EmptyRegionError: no generated events in a region that was named, or in any.
@@ -73,13 +78,17 @@ def estimated(
     )
     views: dict[str, Any] = {"pooled": pooled_worth(answer, *_inputs(members, chosen))}
     views[POOL] = _pool(answer, members, same_data, chosen, holdout)
+    if events is not None and len(chosen) <= MOST_REGIONS:
+        in_both = overlaps(layout.regions, chosen, events)
+        views[TOGETHER] = members_in_regions(_inputs(members, chosen)[0], in_both)
+    views[BINNINGS] = binnings_of(layout.binnings, chosen)
     if layout.scans or layout.panels:
         views["resolution"] = _resolution(layout, members, answer)
     if layout.map is not None:
         in_map = usable[layout.map.regions]
         views["map"] = _mapped(layout.map, in_map, estimate(cells) if len(cells) else None)
     if layout.scans or layout.panels:
-        views["panels"] = _panels(layout, members, holdout)
+        views["panels"] = panels_of(layout, members, holdout)
     return answer, views, notes
 
 
@@ -173,6 +182,23 @@ def _usable(
     return chosen, usable, notes
 
 
+def binnings_of(
+    binnings: Sequence[Binning], chosen: np.ndarray, at: str | None = None
+) -> list[dict[str, Any]]:
+    """Reported regions that are all bins of a column, for results.json: their places among the
+    estimates. `at` names a condition that they belong to.
+    """
+    place = {int(region): i for i, region in enumerate(chosen)}
+    records = []
+    for binning in binnings:
+        if all(int(region) in place for region in binning.regions):
+            name = binning.column if at is None else f"{at}: {binning.column}"
+            places = [place[int(region)] for region in binning.regions]
+            record = {"name": name, "column": binning.column, "edges": binning.edges}
+            records.append(record | {"regions": places})
+    return records
+
+
 def _resolution(layout: Layout, members: Sequence[rg.Sums], answer: Answer) -> list[dict[str, Any]]:
     """G of each column's binnings, from coarse to fine."""
     curves: dict[str, dict[str, Any]] = {}
@@ -207,12 +233,16 @@ def _pooled_factor(members: Sequence[rg.Sums], answer: Answer) -> tuple[Interval
     return _pooled(answer, *_inputs(members))
 
 
-def _pooled(answer: Answer, integral: np.ndarray, n_gen: Any) -> tuple[Interval, Status]:
+def _pooled(
+    answer: Answer, integral: np.ndarray, n_gen: Any, **known: Any
+) -> tuple[Interval, Status]:
     levels = {"level": answer.level, "limit_level": answer.limit_level}
-    return pooled_amplification(integral, n_train=answer.n_train, n_gen=n_gen, **levels)
+    return pooled_amplification(integral, n_train=answer.n_train, n_gen=n_gen, **known, **levels)
 
 
-def pooled_worth(answer: Answer, integral: np.ndarray, n_gen: Any) -> dict[str, Any]:
+def pooled_worth(
+    answer: Answer, integral: np.ndarray, n_gen: Any, *, share: Any = 1.0, one_event: Any = 1.0
+) -> dict[str, Any]:
     """All reported regions together, for results.json: n_equiv = sum I (1 - I) / (sum sigma_model^2
     + sum b^2), with the b of regions that are marked as biased.
 
@@ -220,26 +250,38 @@ def pooled_worth(answer: Answer, integral: np.ndarray, n_gen: Any) -> dict[str, 
         answer: of the regions.
         integral: fraction of each member's generated events in each region [member, region].
         n_gen: as for `averaging_amplification`.
+        share: as for `pooled_amplification`.
+        one_event: the same.
     """
     estimate = answer.estimate
     assert isinstance(estimate, AveragingEstimate)
     some = np.flatnonzero((integral > 0).any(axis=0))
     noise_n = np.broadcast_to(np.inf if n_gen is None else n_gen, integral.shape)
-    factor, status = _pooled(answer, integral[:, some], noise_n[:, some])
-    binomial = float((estimate.integral * (1 - estimate.integral)).sum())
-    bias = float((np.asarray(estimate.bias) ** 2)[estimate.status == Status.BIASED].sum())
-
-    def with_bias(factor: Any) -> float:
-        """1 / n_equiv is a squared error in units of the binomial one."""
-        n_equiv = float(factor) * answer.n_train
-        return n_equiv / (1 + bias / binomial * n_equiv) if n_equiv < np.inf else np.inf
-
+    part, of_one = (np.broadcast_to(a, integral.shape[1]) for a in (share, one_event))
+    known = {"share": part[some], "one_event": of_one[some]}
+    factor, status = _pooled(answer, integral[:, some], noise_n[:, some], **known)
+    binomial = float((part * of_one * estimate.integral * (1 - estimate.integral)).sum())
+    squares = (part * np.asarray(estimate.bias)) ** 2
+    bias = float(squares[estimate.status == Status.BIASED].sum()) / (binomial or 1.0)
+    value, low, high = (with_bias(float(f) * answer.n_train, bias) for f in factor)
     return {
         "regions": len(answer.labels),
-        "n_equiv": with_bias(factor.value),
-        "n_equiv_interval": [with_bias(factor.low), with_bias(factor.high)],
+        "n_equiv": value,
+        "n_equiv_interval": [low, high],
         "status": status.name.lower(),
     }
+
+
+def with_bias(n_equiv: float, squared_bias: float) -> float:
+    """1 / n_equiv is a squared error in units of the binomial one; that of a bias adds to it.
+
+    >>> with_bias(100.0, 0.01), with_bias(math.inf, 0.01), with_bias(math.inf, 0.0)
+    (50.0, 100.0, inf)
+    """
+    if not n_equiv > 0:
+        return n_equiv
+    error = 1 / n_equiv + squared_bias
+    return 1 / error if error > 0 else math.inf
 
 
 def _mapped(grid: Map, full: np.ndarray, estimate: AveragingEstimate | None) -> dict[str, Any]:
@@ -258,7 +300,7 @@ def _mapped(grid: Map, full: np.ndarray, estimate: AveragingEstimate | None) -> 
     }
 
 
-def _panels(
+def panels_of(
     layout: Layout, members: Sequence[rg.Sums], holdout: rg.Sums | None
 ) -> list[dict[str, Any]]:
     """Histograms of the pooled members, the band of each, and the holdout."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from amplify import regions as rg
+from amplify.analysis.training_weights import about_training_weights
 from amplify.estimators.same_data import Agreement, agreement
 from amplify.tables.selection import Selection
 from amplify.text import number
@@ -23,8 +24,9 @@ def averaging_warnings(
     failed: Sequence[Mapping[str, Any]] | None,
     *,
     bootstraps: bool,
-    regions: np.ndarray,
+    regions: np.ndarray | None = None,
     train: Any | None = None,
+    n_train: int | None = None,
 ) -> list[str]:
     """One line each.
 
@@ -34,19 +36,24 @@ def averaging_warnings(
         holdout: the same of the holdout, or None.
         failed: members whose training failed, known where they were trained here.
         bootstraps: the members are known to be trained on bootstrap samples.
-        regions: places of the reported regions.
+        regions: places of the reported regions; None where somebody else looks at how well members
+            agree with true events.
         train: what was counted of the training events, or None.
+        n_train: training events of each member, where what their weights mean is to be said.
     """
     sums = [m.sums for m in members]
     notes = [
         *_about_weights(selections, members, holdout),
+        *_about_n_train(n_train, holdout, train),
         *_about_dropped(selections),
         *_about_failed(failed),
         *_about_members(sums),
     ]
+    if regions is None:
+        return notes
     if holdout is not None:
         found = _agreement(sums, holdout.sums, regions, trained_on=False)
-        return notes + _about_truth(found, bootstraps)
+        return notes + about_truth(found, bootstraps)
     if train is not None:
         found = _agreement(sums, train.sums, regions, trained_on=True)
         return notes + _about_training(found)
@@ -56,18 +63,34 @@ def averaging_warnings(
 def _about_weights(
     selections: Sequence[Selection], members: Sequence[Any], holdout: Any | None
 ) -> list[str]:
-    notes = []
-    if holdout is not None and len(selections) > len(members):
-        first, true = selections[0], selections[len(members)]
-        if first.weight is not None and true.weight is None:
-            missing = f"{true.table.source} has no weight column {first.weight.label}"
-            notes.append(f"{missing}: its events count one each")
+    compared = selections[: len(members) + (holdout is not None)]
+    notes = _about_unweighted(compared)
     every = [*members, *([] if holdout is None else [holdout])]
     negative = [counted.negative for counted in every if counted.negative]
     if negative:
         what = f"{sum(negative)} negative weights in {len(negative)} samples"
         notes.append(f"{what}: honoured, they lower the effective number of events")
     return notes
+
+
+def _about_unweighted(selections: Sequence[Selection]) -> list[str]:
+    """Samples without the weights that others have."""
+    weights = [s.weight.label for s in selections if s.weight is not None]
+    without = [s.table.source for s in selections if s.weight is None]
+    if not weights or not without:
+        return []
+    who = f"{without[0]} and {len(without) - 1} more have" if without[1:] else f"{without[0]} has"
+    whose = "their" if without[1:] else "its"
+    return [f"{who} no weight column {weights[0]}: {whose} events count one each"]
+
+
+def _about_n_train(n_train: int | None, holdout: Any | None, train: Any | None) -> list[str]:
+    known = holdout if train is None else train
+    if n_train is None or known is None or np.ndim(known.sums.weight) != 0:
+        return []
+    sums = known.sums
+    n_effective = sums.weight**2 / sums.square
+    return about_training_weights(n_train, sums.n, n_effective, of_training=train is not None)
 
 
 def _about_dropped(selections: Sequence[Selection]) -> list[str]:
@@ -109,7 +132,8 @@ def _agreement(
     )
 
 
-def _about_truth(found: Agreement, bootstraps: bool) -> list[str]:
+def about_truth(found: Agreement, bootstraps: bool) -> list[str]:
+    """A warning where the holdout contradicts the spread of the members as a whole."""
     if not found.improbable:
         return []
     what = "the members agree with one another better than with the holdout"

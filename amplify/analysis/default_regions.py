@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amplify import regions as rg
+from amplify.analysis.conditions import Condition
 from amplify.analysis.panels import Panel, panel_edges
 from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.two_samples import TwoSamples
@@ -18,6 +19,7 @@ from amplify.errors import InputError
 from amplify.regions.cuts import Cut, as_regions
 from amplify.regions.unusual import bulk_and_unusual
 from amplify.tables import files
+from amplify.text import listed
 from amplify.types import Events
 
 BINS = 10  # of each column
@@ -34,6 +36,14 @@ class Scan(NamedTuple):
 
     column: str
     bins: int
+    regions: np.ndarray
+
+
+class Binning(NamedTuple):
+    """Reported bins of a column: its edges, and which of all regions they are."""
+
+    column: str
+    edges: np.ndarray
     regions: np.ndarray
 
 
@@ -55,6 +65,7 @@ class Layout(NamedTuple):
         panels: histograms.
         map: cells of two columns.
         notes: what was left out.
+        binnings: which of the reported regions are bins of a column.
     """
 
     regions: rg.Regions
@@ -63,6 +74,7 @@ class Layout(NamedTuple):
     panels: list[Panel]
     map: Map | None
     notes: list[str]
+    binnings: Sequence[Binning] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -83,6 +95,7 @@ def make_layout(
     bins: int | None,
     named: rg.Regions | None,
     map_columns: tuple[int, int] | None,
+    pictures: bool = True,
 ) -> Layout:
     """Chooses edges from some events.
 
@@ -93,10 +106,13 @@ def make_layout(
         bins: equiprobable bins of each column; None for ten of them and both tails.
         named: a user's regions instead.
         map_columns: places of the two columns of the map.
+        pictures: count for the scan of resolutions and for histograms too. Without them columns
+            may have fewer bins than are asked for.
     """
     parts: list[rg.Regions] = [] if named is None else [named]
     size = 0 if named is None else len(named.labels)
     estimated, scans, panels, notes = [np.arange(size)], [], [], []
+    binnings: list[Binning] = []
     for i, name in enumerate(names):
         order = np.argsort(events.x[:, i])  # once: sorting what is sorted takes no time
         x = events.x[order, i]
@@ -106,28 +122,39 @@ def make_layout(
             notes.append(f"column {name} has {value}: it has no bins")
             continue
         ends = _Ends(size)
-        if named is None and bins is not None:
-            estimated.append(ends.add(rg.equiprobable_edges(x, weight, bins, name)))
+        if named is None and bins is not None and pictures:
+            edges = rg.equiprobable_or_fewer(x, weight, bins, name)
+            if len(edges) <= bins:
+                fewer = f"{len(edges) - 1} bins instead of {bins}"
+                notes.append(f"column {name} has few values: it has {fewer}")
+            estimated.append(ends.add(edges))
+            binnings.append(Binning(name, edges, estimated[-1]))
         elif named is None:
-            edges = rg.quantile_edges(x, weight, BINS)
+            edges = rg.quantile_edges(x, weight, bins or BINS)
             if len(edges) < 3:
                 notes.append(f"column {name} has nearly always one value: it has no bins")
                 continue
             estimated.append(ends.add(edges))
-            estimated += [ends.add(tail) for tail in _tails(x, weight, n_train)]
-        for k in SCAN:
+            binnings.append(Binning(name, edges, estimated[-1]))
+            if bins is None:
+                estimated += [ends.add(tail) for tail in _tails(x, weight, n_train)]
+        for k in SCAN if pictures else ():
             edges = rg.quantile_edges(x, weight, k)
             if len(edges) == k + 1:
                 scans.append(Scan(name, k, ends.add(edges)))
-        edges = panel_edges(x)
-        panels.append(Panel(name, edges, ends.add(edges)))
+        if pictures:
+            edges = panel_edges(x)
+            panels.append(Panel(name, edges, ends.add(edges)))
+        if not len(ends.low):
+            continue
         parts.append(rg.intervals(rg.column(i), ends.low, ends.high, name))
         size += len(ends.low)
     grid = None
     if map_columns is not None:
         cells, grid = _map(events, names, map_columns, size)
         parts += cells
-    return Layout(rg.join(*parts), np.concatenate(estimated), scans, panels, grid, notes)
+    regions = rg.join(*parts)
+    return Layout(regions, np.concatenate(estimated), scans, panels, grid, notes, binnings)
 
 
 class _Ends:
@@ -146,19 +173,28 @@ class _Ends:
 
 
 def differential_regions(
-    question: DifferentialQuestion, cuts: Sequence[Cut], two: TwoSamples, holdout: Events
+    question: DifferentialQuestion,
+    cuts: Sequence[Cut],
+    two: TwoSamples,
+    holdout: Events,
+    condition: Condition | None = None,
 ) -> rg.Regions:
-    """Everything first; then the user's regions, bins of each column, or bulk and tails."""
+    """Everything first; then those of the condition, the user's regions, bins of each column, or
+    bulk and tails.
+    """
     everything = rg.mask(lambda x: np.ones(len(x), bool), "all")
+    if condition is not None:
+        return rg.join(everything, condition.regions())
     if isinstance(question.regions, rg.Regions):
         return rg.join(everything, question.regions)
     if cuts:
         return rg.join(everything, as_regions(cuts, two.generated.names))
     if question.bins is not None:
-        bins = [
-            rg.equiprobable(holdout.x, rg.column(i), question.bins, name, holdout.weight)
+        edges = [
+            rg.equiprobable_or_fewer(holdout.x[:, i], holdout.weight, question.bins, name)
             for i, name in enumerate(two.names)
         ]
+        bins = [rg.bins(rg.column(i), edges[i], name) for i, name in enumerate(two.names)]
         return rg.join(everything, *bins)
     if len(holdout.x) >= BULK_AND_TAILS and two.names:
         looked_at = holdout.x[:, : len(two.names)]
@@ -178,7 +214,7 @@ def map_places(columns: tuple[str, str] | None, names: Sequence[str]) -> tuple[i
         return (0, 1) if len(names) > 1 else None
     for name in columns:
         if name not in names:
-            expected = f"two of the columns {', '.join(names)}"
+            expected = f"two of the columns {listed(names)}"
             raise InputError("--map", expected, name, "name it with --columns too")
     if columns[0] == columns[1]:
         raise InputError("--map", "two different columns", f"{columns[0]} twice", "choose another")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amplify.analysis import cost
+from amplify.analysis.conditions import Condition
 from amplify.analysis.questions import DifferentialQuestion, own_regions
 from amplify.analysis.summary import ChosenSummary
 from amplify.analysis.two_samples import TwoSamples, most_holdout
@@ -42,6 +43,7 @@ def size_of(
     summary: ChosenSummary,
     cuts: Sequence[Cut],
     two: TwoSamples,
+    condition: Condition | None = None,
 ) -> cost.Size:
     """How large the question is, before the holdout is read."""
     columns, n = len(two.generated.columns), two.holdout.table.n
@@ -49,6 +51,8 @@ def size_of(
     regions, per_event = 3, 2.0  # bulk and tails
     if question.bins is not None:
         regions, per_event = 1 + question.bins * len(two.names), 1.0 + len(two.names)
+    if condition is not None:
+        regions = 1 + len(condition.labels)
     own = own_regions(question.regions) or (as_regions(cuts, two.generated.names) if cuts else None)
     if own is not None:
         some = files.load(two.holdout, stop=min(n, _JUDGED)).x

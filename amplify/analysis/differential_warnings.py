@@ -51,7 +51,8 @@ def differential_warnings(
         if negative[name]:
             what = f"{negative[name]} negative weights in the {name} sample"
             notes.append(f"{what}: honoured, they lower its effective number of events")
-        if events.weight is not None and summary_of_everything is not None:
+        own_weights = getattr(two, name).weight is not None  # not those to the same condition
+        if own_weights and events.weight is not None and summary_of_everything is not None:
             correlation = weight_correlation(summary_of_everything(events.x), events.weight)
             notes += _about_correlation(name, correlation, summary)
     return notes
@@ -61,6 +62,10 @@ def _about_reading(
     question: DifferentialQuestion, two: TwoSamples, train: Selection | None
 ) -> list[str]:
     notes = files.weight_notes(two.ignored, question.weight_column)
+    if question.columns and question.weight_column is None:
+        both = [two.generated, two.holdout]
+        named = [name for sample in both for column in sample.columns for name in column.needs]
+        notes += files.unused_weights([sample.table for sample in both], named)
     notes += files.precision_notes([two.generated, two.holdout])
     for name, sample in (
         ("generated", two.generated),

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from amplify import regions as rg
 from amplify.analysis import samples
 from amplify.errors import InputError
+from amplify.external.observables import Observables
 from amplify.summaries import Learner, LogProb
+from amplify.tables.opening import MAX_GB
 
 MOST_EVENTS = 10**15  # more are a slip, and no integer of a float
 
@@ -31,7 +33,13 @@ class AveragingQuestion:
         same_data: members of the same data, one sample for each; their columns are called as those
             of the members.
         forecast: also say what a member is worth event by event, from members alone.
+        condition: a column that was given to the generator: everything is compared at the same
+            value of it, in regions of it.
+        condition_bins: equiprobable bins of it instead of its values.
+        observables: a user's function that makes columns; they are looked at where none are named.
         drop_nonfinite: leave out events with values that are not finite.
+        follow_links: also read files that HDF5 files point to.
+        max_gb: numbers in GB that a file may claim which is a hundred times smaller itself.
         level: of the two-sided intervals.
         limit_level: of the limits, one-sided.
         seed: of what made the members; nothing is random here.
@@ -48,7 +56,12 @@ class AveragingQuestion:
     train: samples.Sample | None = None
     same_data: Any = None
     forecast: bool = False
+    condition: str | None = None
+    condition_bins: int | None = None
+    observables: Observables | None = None
     drop_nonfinite: bool = False
+    follow_links: bool = False
+    max_gb: float = MAX_GB
     level: float = 0.68
     limit_level: float = 0.95
     seed: int = 0
@@ -71,8 +84,13 @@ class AveragingQuestion:
             "train": samples.said(self.train),
             "same_data": samples.said_members(self.same_data),
             "forecast": self.forecast,
+            "condition": self.condition,
+            "condition_bins": self.condition_bins,
+            "observables": self.observables and self.observables.said(),
             "weight_column": self.weight_column,
             "drop_nonfinite": self.drop_nonfinite,
+            "follow_links": self.follow_links,
+            "max_gb": self.max_gb,
             "level": self.level,
             "limit_level": self.limit_level,
             "seed": self.seed,
@@ -86,6 +104,12 @@ class AveragingQuestion:
         """
         _check_n_train(self.n_train, f"at most {MOST_EVENTS:.0e}", "one member")
         _check_regions(self.bins, self.regions)
+        beside = {
+            "--map": self.map,
+            "--forecast": self.forecast,
+            "--same-data": self.same_data is not None,
+        }
+        _check_condition(self.condition, self.condition_bins, beside)
         check_level(self.level)
         check_limit(self.limit_level)
 
@@ -105,9 +129,14 @@ class DifferentialQuestion:
     regions: Path | rg.Regions | None = None
     bins: int | None = None
     map: tuple[str, str] | None = None
+    condition: str | None = None
+    condition_bins: int | None = None
+    observables: Observables | None = None
     fraction: float = 1 / 3
     cross_fit: bool = False
     drop_nonfinite: bool = False
+    follow_links: bool = False
+    max_gb: float = MAX_GB
     level: float = 0.68
     limit_level: float = 0.95
     seed: int = 0
@@ -136,9 +165,14 @@ class DifferentialQuestion:
             "regions": _said(self.regions),
             "bins": self.bins,
             "map": self.map,
+            "condition": self.condition,
+            "condition_bins": self.condition_bins,
+            "observables": self.observables and self.observables.said(),
             "fraction": self.fraction,
             "cross_fit": self.cross_fit,
             "drop_nonfinite": self.drop_nonfinite,
+            "follow_links": self.follow_links,
+            "max_gb": self.max_gb,
             "level": self.level,
             "limit_level": self.limit_level,
             "seed": self.seed,
@@ -162,6 +196,8 @@ class DifferentialQuestion:
             expected, fix = "bootstrap or same-data", "choose one of the two"
             raise InputError("--members", expected, repr(self.members), fix)
         _check_regions(self.bins, self.regions)
+        beside = {"--bins": self.bins, "--regions": self.regions, "--cross-fit": self.cross_fit}
+        _check_condition(self.condition, self.condition_bins, beside)
         check_level(self.level)
         check_limit(self.limit_level)
 
@@ -197,6 +233,18 @@ def _check_n_train(n_train: int, most: str, whose: str) -> None:
     if not 1 <= n_train <= MOST_EVENTS:
         fix = f"give the number of training events of {whose}"
         raise InputError("--n-train", f"at least 1, {most}", str(n_train)[:30], fix)
+
+
+def _check_condition(condition: str | None, bins: int | None, beside: Mapping[str, Any]) -> None:
+    if condition is None and bins is not None:
+        fix = "name the column that was given to the generator"
+        raise InputError("--condition-bins", "to go with --condition", "no condition", fix)
+    if bins is not None and bins < 2:
+        fix = "drop it: the values are taken where they are few, else ten bins"
+        raise InputError("--condition-bins", "at least 2", str(bins), fix)
+    for option, value in beside.items():
+        if condition is not None and value:
+            raise InputError(f"--condition and {option}", "one of them", "both", "drop one")
 
 
 def _check_regions(bins: int | None, regions: Path | rg.Regions | None) -> None:

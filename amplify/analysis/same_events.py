@@ -55,7 +55,7 @@ def refuse_same_events(
     notes = _about_copies(repeated(files.select(holdout, compared, drop_nonfinite=True)), summary)
     if question.train is None:
         return notes
-    train = samples.open_as_table(question.train, "training events")
+    train = samples.open_as_table(question.train, "training events", question.observables)
     files.select(train, looked_at)
     same = common(train)
     train.close()

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.external.observables import Observables
+from amplify.external.observed import with_observables
 from amplify.tables.memory import WEIGHT, from_array
-from amplify.tables.sources import open_sample
+from amplify.tables.sources import listed_sources, open_sample
 from amplify.tables.table import Table
 from amplify.types import Events, Samples
 
@@ -16,12 +18,21 @@ from amplify.types import Events, Samples
 Sample = Any
 
 
-def open_as_table(sample: Sample, name: str) -> Table:
-    """One sample; `name` is what messages call an array.
+def open_as_table(sample: Sample, name: str, observables: Observables | None = None) -> Table:
+    """One sample, with what a user's function makes of it; `name` is what messages call an array.
 
     Raises:
-        InputError: no such file, no table of numbers.
+        InputError: no such file, no table of numbers, or a function that fails.
     """
+    table = _opened(sample, name)
+    try:
+        return with_observables(table, observables)
+    except BaseException:
+        table.close()
+        raise
+
+
+def _opened(sample: Sample, name: str) -> Table:
     if isinstance(sample, str | Path):
         return open_sample(str(sample))
     if isinstance(sample, Events):
@@ -40,11 +51,18 @@ def split_members(members: Any) -> list[Sample]:
     if isinstance(members, Samples):
         weights = [None] * len(members.x) if members.weight is None else list(members.weight)
         return [Events(np.asarray(x), w) for x, w in zip(members.x, weights, strict=True)]
+    if isinstance(members, str) and members.startswith("@"):
+        members = [members]
     if isinstance(members, str | Path) or getattr(members, "ndim", 3) != 3:
         got = "one file" if isinstance(members, str | Path) else f"shape {members.shape}"
         expected = "a list with a sample of each member, or an array [member, event, dim]"
         raise InputError("members", expected, got, "give one sample for each trained network")
-    return list(members)
+    return [sample for member in members for sample in _listed(member)]
+
+
+def _listed(member: Sample) -> list[Sample]:
+    """The files that @LIST.txt names, each a member; any other sample as it is."""
+    return listed_sources([member]) if isinstance(member, str) else [member]
 
 
 def pool_of(members: Any) -> Sample:

@@ -46,6 +46,11 @@ def choose_summary(
     return ChosenSummary(label, make(seed, log_prob), None, "threshold")
 
 
+def at_the_same(summary: ChosenSummary, condition: str) -> ChosenSummary:
+    """The summary of a conditional generator, whose label says so."""
+    return summary._replace(label=f"{summary.label} at the same {condition}")
+
+
 def _least_squares(seed: int, log_prob: LogProb | None) -> Learner:
     from amplify.summaries.default import learned_ratio
 

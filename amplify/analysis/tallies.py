@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
+from amplify.analysis.conditions import Condition
 from amplify.analysis.inside import MASKS, rows_inside
 from amplify.analysis.panels import Panels
+from amplify.analysis.ranked import ranked
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import distance_between
 from amplify.progress import Progress
@@ -108,6 +110,7 @@ def learned_summaries(
     learned: Any,
     *,
     own: bool,
+    same_condition: bool = False,
     progress: Progress,
 ) -> list[RegionSummary]:
     """Learns the summary of each region from the events inside.
@@ -121,6 +124,8 @@ def learned_summaries(
         learned: which columns the learner sees.
         own: every region learns a summary of its own. Otherwise all look at the ratio that was
             learned of everything; in each its zero is where the teaching events say.
+        same_condition: regions are those of a condition, which both samples have the same share of:
+            zero stays zero.
         progress: of the learning.
     """
     summaries: list[RegionSummary] = []
@@ -132,7 +137,9 @@ def learned_summaries(
             in_gen, in_true, in_test = (rows[r] for rows in inside)
             everything = summaries[0].summary if r > 0 and not own else None
             if everything is not None and of_all is not None:
-                threshold = df.region_threshold(*(float(share[r]) for share in shares))
+                threshold = 0.0
+                if not same_condition:
+                    threshold = df.region_threshold(*(float(share[r]) for share in shares))
                 tested = _Tested(of_all, test.weight, keep=False).take(in_test)
                 summaries.append(_region(everything, threshold, tested))
             else:
@@ -150,18 +157,26 @@ def learned_summaries(
 
 
 def column_summaries(
-    index: int, method: df.Method, regions: rg.Regions, generated: files.Selection, test: Events
+    index: int,
+    method: df.Method,
+    regions: rg.Regions,
+    generated: files.Selection,
+    test: Events,
+    condition: Condition | None = None,
 ) -> list[RegionSummary]:
-    """A column as the summary, in the precision in which both samples are read. A ratio of
-    densities cut to a region has its zero elsewhere.
+    """A column as the summary, in the precision in which both samples are read; an observable at a
+    condition is its rank among generated events of the same condition. A ratio of densities cut to
+    a region has its zero elsewhere.
     """
 
     def summary(x: np.ndarray) -> np.ndarray:
         return x[:, index]
 
+    if condition is not None and method == "ks":
+        summary = ranked(index, files.spread(generated, LOOKED_AT), len(condition.share))
     count = len(regions.labels)
     thresholds = [0.0] * count
-    if method == "threshold" and count > 1:
+    if method == "threshold" and count > 1 and condition is None:
         of_gen = fractions_in(regions, generated).integral
         of_test = _fractions_of(regions, test)
         pairs = zip(of_gen, of_test, strict=True)

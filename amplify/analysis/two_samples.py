@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from amplify.analysis import samples
+from amplify.analysis.condition_cuts import cut
+from amplify.analysis.conditions import Condition, at_condition, given_columns
 from amplify.analysis.questions import DifferentialQuestion
 from amplify.analysis.summary import ChosenSummary
 from amplify.errors import InputError
@@ -58,8 +61,8 @@ def open_two_samples(
         InputError: columns that differ, or that one of the samples lacks.
     """
     tables = [
-        samples.open_as_table(generated, "generated"),
-        samples.open_as_table(holdout, "holdout"),
+        samples.open_as_table(generated, "generated", question.observables),
+        samples.open_as_table(holdout, "holdout", question.observables),
     ]
     for table in tables:
         opened.callback(table.close)
@@ -67,20 +70,25 @@ def open_two_samples(
     ignored: dict[str, str] = {}
     if not question.columns:
         ignored = files.ignored_columns(tables, _named(question, summary))
+    columns = files.written_out(tables[0], question.columns or tables[0].made)
+    question = replace(question, columns=columns or None)
     _check_columns(tables, question, ignored)
     # an observable is looked at like other columns; a density or a ratio is not
     ratio = summary.column if summary.method == "threshold" else None
     extra = [c for c in (question.log_prob_column, ratio) if c]
-    wanted = list(question.columns or ())
+    given = given_columns(tables[0], question.condition)
+    wanted = [c for c in question.columns or () if c not in given]
     if not wanted:
         every = files.select(tables[0], None, weights[0], ignored=ignored).names
-        wanted = [c for c in every if c not in extra]
+        wanted = [c for c in every if c not in (*extra, *given)]
     names = files.select(tables[0], wanted).names if wanted else []
     if not names and summary.column is None:
         fix = "name them with --columns"
         got = f"none but {no_physics(ignored) or 'weight and log_prob'}"
         raise InputError(tables[0].source, "columns to learn from", got, fix)
     extra = [c for c in (*extra, summary.column) if c and c not in names]
+    for name in extra:
+        files.refuse_several(tables[0], name)
     texts = wanted + [c for c in columns_of(cuts, names, tables[0]) if c not in names]
     chosen = list(dict.fromkeys([*texts, *extra]))
     drop = question.drop_nonfinite
@@ -97,6 +105,27 @@ def open_two_samples(
     everything = len(learned) == len(chosen)
     columns = slice(None) if everything else learned
     return TwoSamples(of_gen, of_holdout, names, texts, columns, place, ignored)
+
+
+def at_same_condition(
+    question: DifferentialQuestion, two: TwoSamples
+) -> tuple[TwoSamples, Condition, list[str]]:
+    """Both samples at the condition of the question: the number of the stratum comes behind their
+    columns, and generated events are weighted to the holdout's distribution of it. With warnings.
+    """
+    assert question.condition is not None
+    found = cut(
+        question.condition, [two.generated, two.holdout], two.holdout, question.condition_bins
+    )
+    of_gen, of_holdout = (
+        at_condition(found.condition, sample, factor)
+        for sample, factor in zip((two.generated, two.holdout), found.factors, strict=True)
+    )
+    learned = two.learned
+    if not isinstance(learned, slice):
+        learned = [*learned, len(two.generated.columns)]
+    placed = two._replace(generated=of_gen, holdout=of_holdout, learned=learned)
+    return placed, found.condition, found.notes
 
 
 def load_holdout(holdout: files.Selection) -> Events:
@@ -124,17 +153,27 @@ def _weights(tables: Sequence[Table], column: str | None) -> list[str | None]:
     """The column of weights where a sample has it; one of both must."""
     if not column:
         return [None, None]
-    weights = [column if files.has_column(table, column) else None for table in tables]
+    weights = [weight_in(table, column) for table in tables]
     if weights == [None, None]:
-        expected = f"one of {listed(tables[0].columns)}"
-        got = "no such column in either file"
-        raise InputError(f"column {column}", expected, got, "choose another")
+        refuse_no_weights(tables[0], column)
     return weights
+
+
+def weight_in(table: Table, column: str | None) -> str | None:
+    """The column of weights, where this sample has it; the events of others count one each."""
+    return column if column and files.has_column(table, column) else None
+
+
+def refuse_no_weights(table: Table, column: str) -> NoReturn:
+    """Refuses a column of weights that no sample has; `table` is one of them."""
+    expected = f"one of {listed(table.columns)}"
+    got = "no such column in any sample"
+    raise InputError(f"column {column}", expected, got, "choose another")
 
 
 def _named(question: DifferentialQuestion, summary: ChosenSummary) -> list[str]:
     """The columns that somebody asked for: as weights, log density or summary."""
-    asked = (question.weight_column, question.log_prob_column, summary.column)
+    asked = question.weight_column, question.log_prob_column, summary.column, question.condition
     return [name for text in asked if text for name in files.names_in(text)]
 
 

@@ -1,7 +1,7 @@
 """Kinds of arguments that commands share."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -25,6 +25,7 @@ _COUNT = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda n: [str(n)],
 )
 Count = Annotated[int, _COUNT]
+Figures = Literal["pdf", "svg", "png"] | None
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 

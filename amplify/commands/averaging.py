@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amplify.commands.arguments import Count, Json, check_seed
+from amplify.commands.arguments import Count, Figures, Json, check_seed
 from amplify.errors import InputError
+from amplify.tables.opening import MAX_GB, opening
 
 if TYPE_CHECKING:
     from amplify.analysis.questions import AveragingQuestion
@@ -69,6 +70,14 @@ class Averaging:
     """This many equiprobable bins of each column instead."""
     map: tuple[str, str] | None = None
     """Two columns for the map of G; default the first two."""
+    condition: str | None = None
+    """A column that was given to the generator, such as the incident energy: everything is compared
+    at the same value of it, in regions of it."""
+    condition_bins: Count | None = None
+    """This many equiprobable bins of the condition, instead of its values or ten bins."""
+    observables: str | None = None
+    """FILE.py:function or package.module:function, which makes columns of the arrays of a sample,
+    function(events) -> {name: numbers}. Without --columns these are looked at, and nothing else."""
     holdout: tuple[str, ...] | None = None
     """True events that were not used in training: shows biases that all members share."""
     same_data: tuple[str, ...] | None = None
@@ -81,6 +90,10 @@ class Averaging:
     """Column, or expression, with event weights; negative ones are honoured."""
     drop_nonfinite: bool = False
     """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
+    follow_links: bool = False
+    """Also read the files that an HDF5 file points to; they are listed among the inputs."""
+    max_gb: float = MAX_GB
+    """A file that claims more GB of numbers, and is a hundred times smaller, is refused."""
     level: float = 0.68
     """Confidence level of the two-sided intervals."""
     limit_level: float = 0.95
@@ -89,6 +102,11 @@ class Averaging:
     """Of the bootstrap and the trainings; with files nothing is random."""
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
+    labels: Path | None = None
+    """YAML file of names and units for the pictures, 'pt: {label: "$p_T$", unit: GeV}'; default
+    the attributes label and unit of HDF5 data sets."""
+    figures: Figures = None
+    """Also write the figures of the page as files of this kind, into OUT/figures."""
     out: Path | None = None
     """Directory for results.json, report.html and the tables; default
     amplify-runs/averaging-<time>. With --generator, the same directory continues a run."""
@@ -97,12 +115,20 @@ class Averaging:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.analysis.averaging import answer
-        from amplify.commands.output import out_directory, publish
-        from amplify.progress import progress_bar
+        from amplify.commands.output import out_directory
 
         check_seed(self.seed)
-        directory = out_directory("averaging", self.out, self.json_to)
+        held = out_directory("averaging", self.out, self.json_to, dry_run=self.dry_run)
+        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+            self._run(directory, command)
+
+    def _run(self, directory: Path, command: str) -> None:
+        """The same into the directory, which is held for it."""
+        from amplify.analysis.averaging import answer
+        from amplify.commands.labels import labels_for, with_labels
+        from amplify.commands.output import publish
+        from amplify.progress import progress_bar
+
         if self.generator is not None:
             self._run_training(directory, command)
             return
@@ -110,14 +136,17 @@ class Averaging:
         if self.dry_run:
             self._announce()
             return
+        labels = labels_for(self.labels, self.members)
         result = answer(self._question(), self.members, self.holdout, progress=progress_bar)
-        publish(result.with_command(command), directory, self.json_to)
+        result = with_labels(result, labels).with_command(command)
+        publish(result, directory, self.json_to, self.figures)
 
     def _run_training(self, directory: Path, command: str) -> None:
         """Trains the members first."""
         from dataclasses import replace
 
         from amplify.analysis.averaging import answer
+        from amplify.commands.labels import labels_for, with_labels
         from amplify.commands.output import publish
         from amplify.commands.training import Training, check_before_training, train
         from amplify.progress import progress_bar
@@ -137,6 +166,7 @@ class Averaging:
             cuts=self.cuts,
             rounds=self.rounds,
         )
+        labels = labels_for(self.labels, self.train or ())
         question = self._question()
         check_before_training(question, self.holdout, self.train, self.cuts)
         trained = train(directory, training, self.json_to, dry_run=self.dry_run)
@@ -160,11 +190,12 @@ class Averaging:
             progress=progress_bar,
         )
         settings = {**result.settings, "columns_ignored": trained.ignored, **trained.completion}
-        result = replace(result, settings=settings)
-        publish(result.with_command(command), directory, self.json_to)
+        result = with_labels(replace(result, settings=settings), labels).with_command(command)
+        publish(result, directory, self.json_to, self.figures)
 
     def _question(self) -> "AveragingQuestion":
         from amplify.analysis.questions import AveragingQuestion
+        from amplify.external.observables import observables_of
 
         return AveragingQuestion(
             n_train=self.n_train or 0,
@@ -178,7 +209,12 @@ class Averaging:
             train=self.train,
             same_data=self.same_data,
             forecast=self.forecast,
+            condition=self.condition,
+            condition_bins=self.condition_bins,
+            observables=observables_of(self.observables),
             drop_nonfinite=self.drop_nonfinite,
+            follow_links=self.follow_links,
+            max_gb=self.max_gb,
             level=self.level,
             limit_level=self.limit_level,
             seed=self.seed,

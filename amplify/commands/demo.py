@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from amplify.commands.arguments import Json, check_seed
+from amplify.commands.arguments import Figures, Json, check_seed
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Demo:
     Example: amplify demo --seed 1
     """
 
+    figures: Figures = None
+    """Also write the figures of the page as files of this kind, into OUT/figures."""
     out: Path | None = None
     """Directory for results.json and report.html; default amplify-runs/demo-<time>."""
     seed: int = 0
@@ -23,13 +25,19 @@ class Demo:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
+        from amplify.commands.output import out_directory
+
+        check_seed(self.seed)
+        with out_directory("demo", self.out, self.json_to) as directory:
+            self._run(directory)
+
+    def _run(self, directory: Path) -> None:
+        """The same into the directory, which is held for it."""
         from amplify.analysis.demonstration import DemoSettings, demonstration, said
-        from amplify.commands.output import out_directory, publish, say
+        from amplify.commands.output import publish, say
         from amplify.devices import use_all_cores
         from amplify.progress import progress_bar
 
-        check_seed(self.seed)
-        directory = out_directory("demo", self.out, self.json_to)
         use_all_cores()
         settings = DemoSettings()
         what = f"{settings.n_train} training events, {settings.members} spline flows"
@@ -38,6 +46,6 @@ class Demo:
         say(f"{copies} on the events as they are, and as many on each of {sets} more sets,")
         say("because truth is known here.")
         result = demonstration(self.seed, settings, progress=progress_bar)
-        publish(result.with_command("amplify demo"), directory, self.json_to)
+        publish(result.with_command("amplify demo"), directory, self.json_to, self.figures)
         for line in said(result):
             say(line)

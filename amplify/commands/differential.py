@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from amplify.commands.arguments import Count, Json, check_seed
+from amplify.commands.arguments import Count, Figures, Json, check_seed
+from amplify.tables.opening import MAX_GB, opening
 
 if TYPE_CHECKING:
     from amplify.analysis.questions import DifferentialQuestion
@@ -61,6 +62,14 @@ class Differential:
     ratio of its own."""
     map: tuple[str, str] | None = None
     """Two columns for the map of generated over true events; default the first two."""
+    condition: str | None = None
+    """A column that was given to the generator, such as the incident energy: everything is compared
+    at the same value of it, in regions of it."""
+    condition_bins: Count | None = None
+    """This many equiprobable bins of the condition, instead of its values or ten bins."""
+    observables: str | None = None
+    """FILE.py:function or package.module:function, which makes columns of the arrays of a sample,
+    function(events) -> {name: numbers}. Without --columns these are looked at, and nothing else."""
     fraction: float = 1 / 3
     """Part of the holdout that teaches a learned ratio; the rest is tested."""
     cross_fit: bool = False
@@ -71,6 +80,10 @@ class Differential:
     honoured."""
     drop_nonfinite: bool = False
     """Leave out events with nan or infinite values, and say how many, instead of refusing them."""
+    follow_links: bool = False
+    """Also read the files that an HDF5 file points to; they are listed among the inputs."""
+    max_gb: float = MAX_GB
+    """A file that claims more GB of numbers, and is a hundred times smaller, is refused."""
     level: float = 0.68
     """Confidence level of the two-sided intervals."""
     limit_level: float = 0.95
@@ -80,6 +93,11 @@ class Differential:
     """Of the split of the holdout and the learner."""
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
+    labels: Path | None = None
+    """YAML file of names and units for the pictures, 'pt: {label: "$p_T$", unit: GeV}'; default
+    the attributes label and unit of HDF5 data sets."""
+    figures: Figures = None
+    """Also write the figures of the page as files of this kind, into OUT/figures."""
     out: Path | None = None
     """Directory for results.json, report.html and the tables; default
     amplify-runs/differential-<time>."""
@@ -88,13 +106,22 @@ class Differential:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
-        from amplify.analysis.differential import answer
-        from amplify.analysis.questions import DifferentialQuestion
-        from amplify.commands.output import out_directory, publish
-        from amplify.progress import progress_bar
+        from amplify.commands.output import out_directory
 
         check_seed(self.seed)
-        directory = out_directory("differential", self.out, self.json_to)
+        held = out_directory("differential", self.out, self.json_to, dry_run=self.dry_run)
+        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+            self._run(directory, command)
+
+    def _run(self, directory: Path, command: str) -> None:
+        """The same into the directory, which is held for it."""
+        from amplify.analysis.differential_answer import answer
+        from amplify.analysis.questions import DifferentialQuestion
+        from amplify.commands.labels import labels_for, with_labels
+        from amplify.commands.output import publish
+        from amplify.external.observables import observables_of
+        from amplify.progress import progress_bar
+
         question = DifferentialQuestion(
             n_train=self.n_train,
             members=self.members,
@@ -106,9 +133,14 @@ class Differential:
             regions=self.regions,
             bins=self.bins,
             map=self.map,
+            condition=self.condition,
+            condition_bins=self.condition_bins,
+            observables=observables_of(self.observables),
             fraction=self.fraction,
             cross_fit=self.cross_fit,
             drop_nonfinite=self.drop_nonfinite,
+            follow_links=self.follow_links,
+            max_gb=self.max_gb,
             level=self.level,
             limit_level=self.limit_level,
             seed=self.seed,
@@ -116,19 +148,21 @@ class Differential:
         if self.dry_run:
             self._announce(question)
             return
+        labels = labels_for(self.labels, self.holdout)
         result = answer(question, self.generated, self.holdout, progress=progress_bar)
-        publish(result.with_command(command), directory, self.json_to)
+        result = with_labels(result, labels).with_command(command)
+        publish(result, directory, self.json_to, self.figures)
 
     def _announce(self, question: "DifferentialQuestion") -> None:
         from contextlib import ExitStack
 
-        from amplify.analysis.differential import prepare
+        from amplify.analysis.differential_answer import prepare
         from amplify.commands import dry_run
 
         with ExitStack() as opened:
             prepared = prepare(question, self.generated, self.holdout, opened, dry_run=True)
             dry_run.announce(
-                [prepared.two.generated, prepared.two.holdout],
+                [prepared.read.generated, prepared.read.holdout],
                 prepared.forecast,
                 len(prepared.regions.labels),
                 self.json_to,

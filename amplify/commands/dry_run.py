@@ -1,12 +1,10 @@
 """--dry-run: what would be read, how long it may take and how much memory. Nothing is written."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amplify.commands.output import say
-from amplify.results.records import write_json
+from amplify.commands.output import give_json, say
+from amplify.results.records import finite
 from amplify.tables import files
 from amplify.text import listed, number
 
@@ -48,10 +46,7 @@ def announce(
 
 def tell(plan: dict[str, Any], json_to: str | None) -> None:
     """The plan for programs, where it was asked for."""
-    if json_to == "-":
-        print(json.dumps(plan))
-    elif json_to is not None:
-        write_json(Path(json_to), plan)
+    give_json(finite(plan), json_to)
 
 
 def _read(sample: files.Selection) -> dict[str, Any]:

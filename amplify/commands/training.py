@@ -163,6 +163,8 @@ def train(
             rounds=request.rounds,
             progress=bar.count,
         )
+    for member in done.damaged:
+        say(f"member {member} in {where} was damaged and has been trained again")
     for failure in done.failed:
         say(f"warning: member {failure['member']} failed: {failure['reason']}")
     notes = [*files.weight_notes(ignored, request.weight_column), *coarse]

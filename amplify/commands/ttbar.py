@@ -36,7 +36,7 @@ class Ttbar:
     seed: int = 0
     """The same seed gives the same events."""
     json_to: Json = None
-    """- prints the cut flow as JSON on standard output."""
+    """- prints the cut flow as JSON on standard output; a file name writes it there."""
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
@@ -86,11 +86,13 @@ def _simulate(
 
     import h5py
 
-    from amplify.commands.output import say
+    from amplify.commands.output import check_json, give_json, say
     from amplify.progress import progress_bar
     from amplify.ttbar.simulation import acceptance
 
     processes = (os.cpu_count() or 1) if workers is None else workers
+    if json_to not in (None, "-"):
+        check_json(Path(str(json_to)))
     level.check(events, out, level.settings, processes)
     say(f"pp -> t tbar at 13 TeV, {level.text}: {events} accepted events into {out}")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -110,8 +112,6 @@ def _simulate(
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     say(f"{cpu:.0f} s of processor time")
     say(f"{out}")
-    if json_to == "-":
-        settings = level.settings._asdict()
-        print(
-            json.dumps({"file": str(out), "events": events, "cut_flow": flow, "settings": settings})
-        )
+    settings = level.settings._asdict()
+    found = {"file": str(out), "events": events, "cut_flow": flow, "settings": settings}
+    give_json(found, json_to)

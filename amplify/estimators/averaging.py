@@ -28,9 +28,10 @@ MIN_EVENTS = 10.0
 def averaging_amplification(
     integral: Any,
     *,
-    n_train: int,
+    n_train: Any,
     n_gen: Any = None,
     holdout: Holdout | None = None,
+    one_event: Any = 1.0,
     level: float = 0.68,
     limit_level: float = 0.95,
     pull_limit: float = 3.0,
@@ -51,10 +52,14 @@ def averaging_amplification(
 
     Args:
         integral: fraction of each member's generated events in each region [member, region].
-        n_train: training events of each member.
+        n_train: training events of each member; of fractions of a part of the sample, such as the
+            events at one condition, those in that part [region].
         n_gen: generated events per member, or numbers of equally noisy unweighted events [member,
             region]; None for integrals without noise (n_gen -> infinity, Sobol latents).
         holdout: fractions of independent true events in the regions.
+        one_event: variance of one true event in units of I (1 - I), a number or [region]: less than
+            one where something is known of the event beforehand (`amplify.differential`'s and
+            `amplify.averaging`'s `condition`).
         level: confidence level of the two-sided intervals, central.
         limit_level: of limits, which are one-sided: the ends of `bounds`, and the n_equiv that a
             region is worth more than where the noise hides the spread (`hidden_limit`).
@@ -79,12 +84,13 @@ def averaging_amplification(
     check_limit_level(limit_level)
     members = integral.shape[0]
     mean = integral.mean(axis=0)
-    binomial = mean * (1 - mean)
+    binomial = mean * (1 - mean) * one_event
     noise = (integral * (1 - integral) / noise_n).mean(axis=0)
     spread = integral.var(axis=0, ddof=1)
 
     few = _few(xp, mean, n_train) | _few(xp, mean, noise_n.min(axis=0))
     difference = expected_difference(xp, mean, spread, noise, members, holdout)
+    true_binomial = difference.binomial * one_event
     biased = xp.zeros_like(few)
     if holdout is not None:
         biased = contradicted(xp, difference, members, pull_limit) & ~_few_compared(
@@ -96,7 +102,7 @@ def averaging_amplification(
         from_spread = _equivalent(xp, binomial, variance)
         bias = squared_bias(xp, difference, level)
         with_bias = [xp.maximum(v, 0.0) + b for v, b in zip(variance, bias, strict=True)]
-        bias_aware = _equivalent(xp, difference.binomial, Interval(*with_bias))
+        bias_aware = _equivalent(xp, true_binomial, Interval(*with_bias))
         return _Quoted(variance, from_spread, bias_aware)
 
     two_sided, one_sided = quoted(level), quoted(2 * limit_level - 1)
@@ -114,7 +120,7 @@ def averaging_amplification(
     status = _status(xp, hidden, few, biased)
     typical = xp.maximum(two_sided.variance.value, 0.0)
     largest_bias = squared_bias(xp, difference, 2 * limit_level - 1).high
-    least_worth = _ratio(xp, difference.binomial, typical + largest_bias, 0.0)
+    least_worth = _ratio(xp, true_binomial, typical + largest_bias, 0.0)
     answered = _chosen(xp, biased, two_sided.bias_aware, n_equiv)
     bounds = _chosen(xp, biased, one_sided.bias_aware, limits)
     return AveragingEstimate(
@@ -198,7 +204,7 @@ def _status(xp: Any, hidden: Any, few: Any, biased: Any) -> Any:
 def checked(
     xp: Any,
     integral: Any,
-    n_train: int,
+    n_train: Any,
     n_gen: Any,
     level: float,
     holdout: Holdout | None = None,
@@ -215,7 +221,7 @@ def checked(
     if values.shape[0] < 2:
         fix = "train again on bootstrap samples of the training events"
         raise NeedsMembersError("members", "at least 2, better 8 or more", f"{len(values)}", fix)
-    if n_train < 1:
+    if np.ndim(n_train) == 0 and n_train < 1:  # a part of the sample may have fewer
         fix = "give the number of training events of one member"
         raise InputError("n_train", "at least 1", str(n_train), fix)
     if not 0 < level < 1:

@@ -18,12 +18,17 @@ _SHRINK = 1.5  # how far the covariance of M members is believed: chosen for cov
 def pooled_amplification(
     integral: Any,
     *,
-    n_train: int,
+    n_train: float,
     n_gen: Any = None,
+    share: Any = 1.0,
+    one_event: Any = 1.0,
     level: float = 0.68,
     limit_level: float = 0.95,
 ) -> tuple[Interval, Status]:
     """G = sum I (1 - I) / sum sigma_model^2 / n_train over the regions of a partition.
+
+    Where fractions are those of a part of all events, such as the events at one condition, the sums
+    go over the fractions of all events: sum p I (1 - I) / sum p^2 sigma_model^2 / n_train.
 
     The sum of the regions' spreads has more degrees of freedom than each: twice its square over its
     variance, which follows from the regions' covariance (Satterthwaite), estimated from M >= 5
@@ -41,15 +46,18 @@ def pooled_amplification(
             sum to one.
         n_train: training events of each member.
         n_gen: as for `averaging_amplification`.
+        share: p, the part of all events that each region's fraction is of, known [region].
+        one_event: as for `averaging_amplification`.
         level: confidence level of the interval; the value is its median.
         limit_level: of the limit, without a value, that is given where noise hides the spread.
     """
-    share, noise_n = checked(np, np.asarray(integral, float), n_train, n_gen, level)
-    members, count = share.shape
-    mean = share.mean(axis=0)
-    binomial = float((mean * (1 - mean)).sum())
-    noise = float((share * (1 - share) / noise_n).mean(axis=0).sum())
-    deviation = share - mean
+    fraction, noise_n = checked(np, np.asarray(integral, float), n_train, n_gen, level)
+    members, count = fraction.shape
+    mean = fraction.mean(axis=0)
+    part = np.broadcast_to(np.asarray(share, float), mean.shape)
+    binomial = float((part * one_event * mean * (1 - mean)).sum())
+    noise = float((part**2 * (fraction * (1 - fraction) / noise_n).mean(axis=0)).sum())
+    deviation = part * (fraction - mean)
     total = float((deviation**2).sum() / (members - 1))
 
     degrees = _degrees(deviation, total, members, count)
@@ -62,8 +70,8 @@ def pooled_amplification(
     else:
         hides = noise * hidden_limit(degrees, level, limit_level)
         n_equiv = np.nan, binomial / hides if hides > 0 else 0.0, np.inf
-    rarest = min(float(mean.min()), float(1 - mean.max()))
-    few = rarest * min(n_train, float(noise_n.min())) < MIN_EVENTS
+    rarest = np.minimum(mean, 1 - mean)
+    few = (rarest * np.minimum(n_train * part, noise_n.min(axis=0)) < MIN_EVENTS).any()
     status = Status.RESOLVED if resolved else Status.LOWER_LIMIT
     factor = Interval(*(np.asarray(n / n_train) for n in n_equiv))
     return factor, Status.UNRESOLVED if few else status

@@ -3,6 +3,7 @@ wrong about it.
 """
 
 import sys
+import sysconfig
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -13,15 +14,14 @@ from amplify.external.protocol import Fit, raised
 
 
 def load_function(name: str) -> Fit:
-    """Imports the function, with the current directory on the path as `python -m` has it.
+    """Imports the function, with the current directory on the path, after the standard library.
 
     Raises:
         InputError: no such module or function, something that cannot be called, or an import that
             failed inside the module.
     """
     module_name, attribute = split_name(name)
-    if not {"", str(Path.cwd())} & set(sys.path):
-        sys.path.insert(0, str(Path.cwd()))
+    sys.path[:] = search_path()
     try:
         module = import_module(module_name)
     except AmplifyError:
@@ -82,6 +82,20 @@ def split_name(name: str) -> tuple[str, str]:
     return module, attribute
 
 
+def search_path() -> list[str]:
+    """Where modules are looked for: the current directory comes after the standard library, whose
+    modules a file of the same name there must not replace, and before packages; unless it has a
+    place of its own.
+    """
+    here = str(Path.cwd())
+    if {"", here} & set(sys.path):
+        return list(sys.path)
+    library = sysconfig.get_path("stdlib")
+    of_library = {library, sysconfig.get_path("platstdlib"), str(Path(library, "lib-dynload"))}
+    last = max((i for i, entry in enumerate(sys.path) if entry in of_library), default=-1)
+    return [*sys.path[: last + 1], here, *sys.path[last + 1 :]]
+
+
 def source_of(name: str) -> Path | None:
     """The file of the function's module, found without running it; None where it is no plain
     file.
@@ -90,7 +104,7 @@ def source_of(name: str) -> Path | None:
     stem = Path(*module.split("."))
     candidates = (
         Path(entry) / tail
-        for entry in [str(Path.cwd()), *sys.path]
+        for entry in search_path()
         for tail in (stem.with_suffix(".py"), stem / "__init__.py")
     )
     return next((path for path in candidates if path.is_file()), None)

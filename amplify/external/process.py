@@ -1,10 +1,12 @@
 """Worker processes: start, look, kill with all their children, and say how they ended."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +22,15 @@ _THREADS = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+MARK = "AMPLIFY_WORKER"  # in the environment of a worker and of everything that it starts
+OUT_OF_SPACE = 74  # exit code of a worker that could not even write what went wrong
+_LOG = 4 << 20  # bytes, and the quarter of it that stays when there are more
+
 # As `python -m amplify.external.worker`, but a worker also finds the package where only this
 # process knew the way to it, such as a notebook beside the checkout. The way comes last on the
-# path: nothing is found there that the user's environment has.
+# path: nothing is found there that the user's environment has. With -P the working directory is
+# not on it until the user's module is loaded, and then after the standard library: a numbers.py
+# there harms nothing.
 _PACKAGES = str(Path(__file__).parents[2])
 _PROGRAM = (
     "import os, sys; packages, *arguments = sys.argv[1:];"
@@ -32,10 +40,11 @@ _PROGRAM = (
 
 
 class Process(NamedTuple):
-    """A worker and when it was started (monotonic seconds)."""
+    """A worker, when it was started (monotonic seconds), and the mark that its children carry."""
 
     popen: subprocess.Popen
     started: float
+    mark: str
 
 
 def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
@@ -54,18 +63,21 @@ def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
     if workers > 1:
         ours["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # else the first JAX process takes the GPU
     arguments = [str(directory), str(member), str(lifeline)]
-    command = [sys.executable, "-c", _PROGRAM, _PACKAGES, *arguments]
-    with open(log_file(directory, member), "wb") as log:
+    command = [sys.executable, "-P", "-c", _PROGRAM, _PACKAGES, *arguments]
+    mark = f"{os.getpid()}-{secrets.token_hex(8)}"
+    path = log_file(directory, member)
+    path.unlink(missing_ok=True)
+    with open(path, "ab") as log:  # to go on at its end when it was made shorter
         popen = subprocess.Popen(  # noqa: S603  our own module
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=ours | dict(os.environ),
+            env=ours | dict(os.environ) | {MARK: mark},
             pass_fds=(lifeline,),
             start_new_session=True,
         )
-    return Process(popen, time.monotonic())
+    return Process(popen, time.monotonic(), mark)
 
 
 def ended(process: Process) -> bool:
@@ -73,11 +85,67 @@ def ended(process: Process) -> bool:
     return process.popen.poll() is not None
 
 
+def wake(process: Process) -> bool:
+    """Lets a process go on that was stopped; whether it had to."""
+    if not hasattr(os, "waitid"):  # macOS, with an older Python
+        return False
+    try:
+        stopped = os.waitid(os.P_PID, process.popen.pid, os.WSTOPPED | os.WNOHANG)
+    except ChildProcessError:
+        return False
+    if stopped is None:
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.popen.pid, signal.SIGCONT)
+    return True
+
+
 def kill(process: Process) -> None:
     """Ends it and its children, whether it has ended or not."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.popen.pid, signal.SIGKILL)
     process.popen.wait()
+    kill_marked(process.mark)
+
+
+def kill_marked(mark: str) -> None:
+    """Ends what carries the mark of a worker, but for this process: children that left its group.
+    They are found on Linux only.
+    """
+    entry = f"{MARK}={mark}".encode()
+    for pid in _processes() if mark else ():
+        with suppress(OSError, ValueError):
+            if entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> Iterator[int]:
+    """Other processes."""
+    with suppress(OSError):
+        for path in Path("/proc").iterdir():
+            if path.name.isdigit() and int(path.name) != os.getpid():
+                yield int(path.name)
+
+
+def shorten(log: Path) -> None:
+    """Keeps the end of a log that has grown too long; what is written meanwhile may be lost."""
+    with suppress(OSError):
+        size = log.stat().st_size
+        if size <= _LOG:
+            return
+        with open(log, "r+b") as file:
+            file.seek(-(_LOG // 4), os.SEEK_END)
+            end = file.read()
+            file.seek(0)
+            file.truncate()
+            file.write(f"... the first {(size - len(end)) >> 20} MiB were left out\n".encode())
+            file.write(end)
+
+
+_GUESSES = {
+    "SIGKILL": ", perhaps for want of memory",
+    "SIGBUS": ", as where a file is cut short while it is read, or a disk is full",
+}
 
 
 def last_words(process: Process, log: Path) -> str:
@@ -85,7 +153,7 @@ def last_words(process: Process, log: Path) -> str:
     code = process.popen.returncode
     if code < 0:
         name = signal.Signals(-code).name
-        guess = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        guess = _GUESSES.get(name, "")
         how = f"was killed by {name}{guess}"
     else:
         how = f"ended with exit code {code}"

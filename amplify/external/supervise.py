@@ -5,10 +5,9 @@ Processes are started, not forked, because many frameworks must not be. What is 
 disk, and a run that was stopped goes on from there.
 """
 
-import json
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +19,24 @@ from amplify.external.job import (
     clear,
     events_file,
     is_finished,
+    is_intact,
     log_file,
     new_job,
-    outcome_file,
+    outcome,
     prepare,
+    read_job,
 )
 from amplify.external.loading import split_name
-from amplify.external.process import Process, ended, kill, last_words, start
+from amplify.external.process import (
+    OUT_OF_SPACE,
+    Process,
+    ended,
+    kill,
+    last_words,
+    shorten,
+    start,
+    wake,
+)
 from amplify.external.protocol import (
     MemberProgress,
     Resample,
@@ -35,8 +45,12 @@ from amplify.external.protocol import (
     same_events,
     training_events,
 )
+from amplify.locks import directory_lock
+from amplify.sealed import digest, load_json
 
 _LOOK = 0.05  # seconds between two looks at the processes
+_LEAVING = 2.0  # seconds that a process may take to end when its member is there
+_STOPS = 5  # times that a process is told to go on when it was stopped
 
 
 class Supervised(NamedTuple):
@@ -49,12 +63,14 @@ class Supervised(NamedTuple):
         weight_column: of the files, or None where generated events have no weights.
         completion: {"acceptance", "acceptance_error", "warning"} of each member that had completion
             rounds, in the order of the files.
+        damaged: members whose files were damaged; they were trained again.
     """
 
     files: list[Path]
     failed: list[dict[str, Any]]
     weight_column: str | None
     completion: list[dict[str, Any]]
+    damaged: list[int] = []
 
 
 class _Failure(NamedTuple):
@@ -136,8 +152,11 @@ def train_members(
     x_train, weight = training_events(x_train, weight)
     directory = directory.resolve()  # the user's code may change the working directory
     job = new_job(generator, seed, n_gen, resample, columns, x_train, weight, cuts, rounds)
-    prepare(directory, job, x_train, weight)
-    return _train(directory, job, members, timeout, min(workers, members), progress)
+    with directory_lock(directory, "members in"):
+        prepare(directory, job, x_train, weight)
+        done = _train(directory, job, members, timeout, min(workers, members), progress)
+        _check_job(directory, job, done.files)
+    return done
 
 
 def _train(
@@ -149,9 +168,12 @@ def _train(
     progress: MemberProgress | None,
 ) -> Supervised:
     """Keeps `workers` processes running until every member has finished or failed."""
-    finished = [m for m in range(members) if is_finished(directory, m)]
+    finished = [m for m in range(members) if is_intact(directory, m, job)]
     waiting = deque(m for m in range(members) if m not in finished)
+    damaged = [m for m in waiting if events_file(directory, m).exists()]
     running: dict[int, Process] = {}
+    done: dict[int, float] = {}  # since when members are there whose process is not over yet
+    stops: Counter[int] = Counter()
     failed: dict[int, _Failure] = {}
     last_news = None
     _compare(directory, finished)
@@ -164,8 +186,14 @@ def _train(
                 running[member] = start(directory, member, lifeline, workers)
             time.sleep(_LOOK)
             for member, process in list(running.items()):
-                late = timeout is not None and time.monotonic() - process.started > timeout
-                if not (late or ended(process)):
+                now = time.monotonic()
+                late = timeout is not None and now - process.started > timeout
+                shorten(log_file(directory, member))
+                stops[member] += wake(process)
+                if is_finished(directory, member):
+                    done.setdefault(member, now)
+                lingers = now - done.get(member, now) > _LEAVING
+                if not (late or lingers or stops[member] > _STOPS or ended(process)):
                     continue
                 kill(running.pop(member))
                 # one that finished may have crashed or hung afterwards, on its way out
@@ -173,7 +201,8 @@ def _train(
                     finished.append(member)
                     _compare(directory, finished)
                 else:
-                    failed[member] = _failure(directory, member, process, timeout if late else None)
+                    limit = timeout if late else None
+                    failed[member] = _failure(directory, member, process, limit, stops[member])
                     clear(directory, member)
                     _give_up(directory, failed, finished)
             news = len(finished) + len(failed), members, _note(running, len(failed))
@@ -183,7 +212,8 @@ def _train(
     finally:
         for member, process in running.items():
             kill(process)
-            clear(directory, member)
+            if not is_finished(directory, member):
+                clear(directory, member)
         os.close(lifeline)
         os.close(other_end)
     if len(finished) < 2:
@@ -195,7 +225,7 @@ def _train(
             f"{len(finished)} of {members}; {why}",
             f"{failure.fix}; log in {log_file(directory, member)}",
         )
-    weighted = _outcome(directory, finished[0])["weighted"]
+    weighted = outcome(directory, finished[0])["weighted"]
     reasons = [
         {"member": m, "reason": f"expected {f.expected}, got {f.got}; {f.fix}"}
         for m, f in sorted(failed.items())
@@ -205,18 +235,29 @@ def _train(
         reasons,
         job.weight_column if weighted else None,
         [_completion(directory, m) for m in sorted(finished) if job.cuts],
+        damaged,
     )
+
+
+def _check_job(directory: Path, job: Job, files: Sequence[Path]) -> None:
+    """Finds out whether another run wrote there meanwhile, on a file system without locks."""
+    ours, outcomes = digest(job._asdict()), [load_json(file.with_suffix(".json")) for file in files]
+    if read_job(directory) != job or any((o or {}).get("job") != ours for o in outcomes):
+        got, fix = "those of another run, which wrote there meanwhile", "give another directory"
+        raise InputError(f"members in {directory}", "those of this job", got, fix)
 
 
 def _completion(directory: Path, member: int) -> dict[str, Any]:
     """What the member's rounds came to."""
-    outcome = _outcome(directory, member)
-    acceptance, error = outcome["acceptance"][-1]
-    warning = outcome["warning"]
+    known = outcome(directory, member)
+    acceptance, error = known["acceptance"][-1]
+    warning = known["warning"]
     return {"acceptance": acceptance, "acceptance_error": error, "warning": warning}
 
 
-def _failure(directory: Path, member: int, process: Process, limit: float | None) -> _Failure:
+def _failure(
+    directory: Path, member: int, process: Process, limit: float | None, stops: int
+) -> _Failure:
     """Why there are no events; `limit` in seconds, where it was passed."""
     if limit is not None:
         return _Failure(
@@ -224,11 +265,17 @@ def _failure(directory: Path, member: int, process: Process, limit: float | None
             f"none, it ran longer than --timeout {limit:g} s",
             "give it longer or make the training shorter",
         )
-    outcome = _outcome(directory, member)
-    if "error" in outcome:
-        what, expected, got, fix = outcome["error"]
-        of_all = (what, expected, got, fix) if outcome["of_all"] else None
+    known = outcome(directory, member)
+    if "error" in known:
+        what, expected, got, fix = known["error"]
+        of_all = (what, expected, got, fix) if known["of_all"] else None
         return _Failure(expected, got, fix, of_all)
+    if process.popen.returncode == OUT_OF_SPACE:
+        expected, got, fix = "space to write", "a full disk", "make room and start again"
+        return _Failure(expected, got, fix, (str(directory), expected, got, fix))
+    if stops > _STOPS:
+        got = f"none, its process was stopped {stops} times"
+        return _Failure("events", got, "let nothing stop it, its own code included")
     words = last_words(process, log_file(directory, member))
     return _Failure("events", f"none, its process {words}", "correct the generator")
 
@@ -255,18 +302,13 @@ def _give_up(directory: Path, failed: dict[int, _Failure], finished: Sequence[in
 def _compare(directory: Path, finished: Sequence[int]) -> None:
     """Refuses members whose samplers are the same, or of which only some have weights."""
     by_fingerprint: dict[str, int] = {}
-    outcomes = {member: _outcome(directory, member) for member in sorted(finished)}
-    for member, outcome in outcomes.items():
-        other = by_fingerprint.setdefault(outcome["fingerprint"], member)
+    outcomes = {member: outcome(directory, member) for member in sorted(finished)}
+    for member, known in outcomes.items():
+        other = by_fingerprint.setdefault(known["fingerprint"], member)
         if other != member:
             raise same_events((other, member))
-    if len({outcome["weighted"] for outcome in outcomes.values()}) > 1:
+    if len({known["weighted"] for known in outcomes.values()}) > 1:
         raise mixed_weights()
-
-
-def _outcome(directory: Path, member: int) -> dict[str, Any]:
-    path = outcome_file(directory, member)
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _note(running: dict[int, Process], n_failed: int) -> str:

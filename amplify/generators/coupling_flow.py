@@ -94,7 +94,7 @@ def coupling_flow(x: Numbers | Coordinates, config: FlowConfig = FlowConfig()) -
     net = MLP(config.hidden, n_moved * per_dim, config.dropout)
     n_features = max(dim - n_moved, 1) * (2 if any_periodic else 1)
     log_scale = jnp.log(scaling.scale).sum()
-    # into the order of the first layer, and back; JAX 0.11 mixes up 64-bit ones with and without x64
+    # into the order of the first layer, and back; JAX 0.11 mixes up 64-bit ones of x64 and others
     first, last = (order.astype(np.int32) for order in (orders[0], np.argsort(orders[0])))
 
     def init(key: PRNGKeyArray) -> Params:

@@ -22,6 +22,7 @@ from amplify.plots.looks import (
     log_ticks,
     plain,
 )
+from amplify.plots.naming import names_of
 from amplify.plots.source import Source, results_of, view_of
 from amplify.text import number
 
@@ -55,11 +56,13 @@ def sigma_curves(result: Source, ax: Axes | None = None, *, legend: bool = True)
             words = "no region with a resolved model uncertainty"
             axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes)
             return axes
-        n_train, most = chosen[0]["n_train"], chosen[-1]["n_equiv"]
+        n_train = chosen[0].get("n_train_region") or chosen[0]["n_train"]
+        most = chosen[-1]["n_equiv"]
         n = np.geomspace(max(n_train / 30, 10), max(30 * most, 100 * n_train), 200)
         axes.set(xscale="log", yscale="log")
         for record, line, marker in zip(chosen, ("-", "--", "-.", ":"), "osD^", strict=False):
-            _sigma_curve(axes, n, record, line, marker)
+            label = names_of(result).region(record["region"], 36)
+            _sigma_curve(axes, n, record, label, (line, marker))
         axes.axvline(n_train, color=INK, lw=1, ls="--")
         where: dict[str, Any] = {"xycoords": ("data", "axes fraction")}
         where |= {"xytext": (3, -10), "textcoords": "offset points"}
@@ -95,14 +98,15 @@ def resolution(result: Source, ax: Axes | None = None, *, legend: bool = True) -
     'number of equiprobable bins K'
     """
     drawn: list[dict[str, Any]] = view_of(result, "resolution")[:MOST]
-    names = ("bins", "amplification", "low", "high")
-    curves = [{name: np.array(column[name], float) for name in names} for column in drawn]
-    bottom, top = _around(np.concatenate([c[name] for c in curves for name in names[1:]]))
+    keys, names = ("bins", "amplification", "low", "high"), names_of(result)
+    curves = [{key: np.array(column[key], float) for key in keys} for column in drawn]
+    bottom, top = _around(np.concatenate([c[key] for c in curves for key in keys[1:]]))
     with axes_or_new(ax, (WIDTH, 4.8)) as axes:
         axes.set(xscale="log", yscale="log")
         for place, (column, curve) in enumerate(zip(drawn, curves, strict=True)):
             apart = _APART ** (place - (len(drawn) - 1) / 2)
-            _resolution_curve(axes, place, curve, apart, plain(column["column"]), (bottom, top))
+            label = names.axis(column["column"])
+            _resolution_curve(axes, place, curve, apart, label, (bottom, top))
         axes.axhline(1, color=INK, lw=1, ls="--", zorder=0.5)
         axes.set_ylim(bottom, top)
         log_ticks(axes.yaxis, bottom, top)
@@ -185,14 +189,15 @@ def with_plateau(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _sigma_curve(
-    axes: Axes, n: np.ndarray, record: Mapping[str, Any], line: str, marker: str
+    axes: Axes, n: np.ndarray, record: Mapping[str, Any], label: str, look: tuple[str, str]
 ) -> None:
+    line, marker = look
     integral, plateau = record["integral"], record["n_equiv"]
     of_one_event = np.sqrt((1 - integral) / integral)  # relative, of a single true event
     relative = of_one_event * np.sqrt(1 / plateau + 1 / n)
     axes.plot(n, relative, line, color=ACCENT, lw=1.6)
     axes.plot(n, of_one_event / np.sqrt(n), color=GREY, lw=0.8)
-    label = f"{plain(record['region'], 36)}: n_equiv = {number(plateau)}"
+    label = f"{label}: n_equiv = {number(plateau)}"
     at = np.interp(plateau, n, relative)
     axes.plot(plateau, at, marker, mfc="white", mec=INK, ms=7, label=label)
 

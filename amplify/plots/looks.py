@@ -85,11 +85,15 @@ def style(size: float = 10) -> Iterator[None]:
 
 
 @contextmanager
-def page_style() -> Iterator[None]:
-    """The look of the report page, whatever the settings of the user who draws it."""
+def page_style(*, alone: bool = False) -> Iterator[None]:
+    """The look of the report page, whatever the settings of the user who draws it.
+
+    Args:
+        alone: for a file of its own, that no browser with fonts stands around.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(PAGE_STYLE)
+        mpl.rcParams.update(PAGE_STYLE | (_VECTORS if alone else {}))
         yield
 
 
@@ -183,7 +187,7 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     write = power if low < 1e-4 or high > 1e5 else "{:g}".format
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     few = FuncFormatter(lambda value, _: write(value) if f"{value:e}"[0] in "25" else "")
-    axis.set_minor_formatter(few if high < 30 * low else NullFormatter())
+    axis.set_minor_formatter(few if high < 60 * low else NullFormatter())
 
 
 def legend_above(ax: Axes, ncols: int, **settings: Any) -> None:

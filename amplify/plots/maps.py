@@ -12,9 +12,10 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from amplify.plots.looks import GREY, INK, WIDTH, axes_or_new, legend_above, plain
+from amplify.plots.looks import GREY, INK, WIDTH, axes_or_new, legend_above
+from amplify.plots.naming import names_of
 from amplify.plots.source import Source, view_of
-from amplify.text import number
+from amplify.text import edge_words, number
 
 # light enough for the numbers, and for any eye
 _SHADES = ListedColormap(mpl.colormaps["PuOr"](np.linspace(0.22, 0.78, 256)))
@@ -78,7 +79,8 @@ def amplification_map(result: Source, ax: Axes | None = None, *, legend: bool = 
             axis.set_minor_locator(NullLocator())
         axes.tick_params(length=0)
         axes.tick_params(axis="x", pad=8)  # numbers of both axes meet in the corner
-        axes.set(xlabel=plain(cells["columns"][0]), ylabel=plain(cells["columns"][1]))
+        names = names_of(result)
+        axes.set(xlabel=names.axis(cells["columns"][0]), ylabel=names.axis(cells["columns"][1]))
         steps = [v for v in _STEPS if 1 / spread <= v <= spread]
         _scale(axes, mesh, "G = n_equiv / n_train", steps)
         if legend:
@@ -130,7 +132,8 @@ def ratio_map(result: Source, ax: Axes | None = None, *, legend: bool = True) ->
             centre = float(middles[0][i]), float(middles[1][j])
             _write(axes, mesh, centre, f"{pull[i, j]:+.0f}", float(ratio[i, j]))
         _scale(axes, mesh, "generated / true events")
-        axes.set(xlabel=plain(cells["columns"][0]), ylabel=plain(cells["columns"][1]))
+        names = names_of(result)
+        axes.set(xlabel=names.axis(cells["columns"][0]), ylabel=names.axis(cells["columns"][1]))
         if legend:
             empty = Patch(fc=_EMPTY, label="empty")
             legend_above(axes, 2, handles=[_below("fewer generated than true events"), empty])
@@ -174,10 +177,8 @@ def _scale(
 def _edges(edges: Edges) -> list[str]:
     """An open end has no number."""
     last = len(edges) - 1
-    words = []
+    words = edge_words([np.nan if value is None else value for value in edges])
     for place, value in enumerate(edges):
         if value is None or not np.isfinite(value):
-            words.append({0: f"{_MINUS}∞", last: "∞"}.get(place, ""))
-        else:
-            words.append(f"{value:.3g}".replace("-", _MINUS))
-    return words
+            words[place] = {0: f"{_MINUS}∞", last: "∞"}.get(place, "")
+    return [word.replace("-", _MINUS) for word in words]

@@ -22,9 +22,9 @@ from amplify.plots.looks import (
     legend_above,
     log_ticks,
     new_figure,
-    plain,
     style,
 )
+from amplify.plots.naming import Names, names_of
 from amplify.plots.source import Source, view_of
 
 _ROW, _HEAD = 3.4, 0.35  # inches: a row of panels, the legend
@@ -70,13 +70,13 @@ def panels(
     stored = view_of(result, "panels")
     drawn = stored if columns is None else [stored[place] for place in columns]
     if axes is not None:
-        pairs = _draw(drawn, axes)
+        pairs = _draw(drawn, axes, names_of(result))
         if legend and pairs:
             legend_above(pairs[0][0], **_entries(drawn))
         return pairs
     with style():
         figure = new_figure((WIDTH, panels_height(len(drawn))), layout=None)
-        pairs = _draw(drawn, panel_axes(figure, drawn))
+        pairs = _draw(drawn, panel_axes(figure, drawn), names_of(result))
         if legend:
             panels_legend(figure, drawn)
         for pair in pairs:
@@ -142,7 +142,7 @@ def _entries(drawn: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _draw(drawn: Sequence[dict[str, Any]], pairs: Sequence[Panel]) -> list[Panel]:
+def _draw(drawn: Sequence[dict[str, Any]], pairs: Sequence[Panel], names: Names) -> list[Panel]:
     for column, (top, bottom) in zip(drawn, pairs, strict=True):
         values = {
             name: np.array(value, float)
@@ -154,7 +154,7 @@ def _draw(drawn: Sequence[dict[str, Any]], pairs: Sequence[Panel]) -> list[Panel
             _ratio(bottom, values)
             top.tick_params(axis="x", which="both", labelbottom=False)
         lowest = top if bottom is None else bottom
-        lowest.set_xlabel(plain(column["column"]))
+        lowest.set_xlabel(names.axis(column["column"]))
         for panel in {top, lowest}:
             panel.xaxis.set_major_locator(MaxNLocator(6, steps=_ROUND))
             panel.ticklabel_format(axis="x", scilimits=(-3, 5))

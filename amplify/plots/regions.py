@@ -1,6 +1,5 @@
 """G region by region."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +17,10 @@ from amplify.plots.looks import (
     log_ticks,
     plain,
 )
+from amplify.plots.naming import Names, names_of
 from amplify.plots.source import Source, results_of
 from amplify.results.columns import numbered
+from amplify.text import at_condition, parts_of
 
 _MARKERS = {
     "resolved": "o",
@@ -39,8 +40,6 @@ _ACTUAL = "actual (truth known)"
 _ROW, _FRAME = 0.27, 1.3  # inches: a region, axis and legend
 _CROWDED = 0.24  # inches for a region, below which its label is small
 _NARROW = 5.0  # inches of axes, below which labels are shortened
-# labels of bins, `0 <= pt < 1`; a name of one's own is its own group
-_BIN = re.compile(r"(\S+ <= )?(.+?)( (?:<|>=) \S+)")
 
 Record = dict[str, Any]
 
@@ -99,7 +98,7 @@ def by_region(
                 _diamond(axes, place, record["row"], known[record["row"]])
         _separate(axes, drawn)
         axes.axvline(1, color=INK, lw=1, ls="--", zorder=0.5)
-        _labels(axes, drawn, several)
+        _labels(axes, drawn, several, names_of(results))
         if legend:
             legend_above(axes, 6, **legend_entries([axes]), handletextpad=0.3)
     return axes
@@ -108,11 +107,12 @@ def by_region(
 def observable(label: str) -> str:
     """What a region bins: regions of the same observable stand together.
 
-    >>> observable("0 <= pt < 1"), observable("tail")
-    ('pt', '')
+    >>> observable("0 <= pt < 1"), observable("E = 5: pt < 1"), observable("tail")
+    ('pt', 'E = 5: pt', '')
     """
-    bin_label = _BIN.fullmatch(label)
-    return bin_label[2] if bin_label else ""
+    condition, rest = at_condition(label)
+    parts = parts_of(rest)
+    return f"{condition}{parts[1]}" if parts else ""
 
 
 def legend_entries(several: Sequence[Axes]) -> dict[str, list[Any]]:
@@ -125,16 +125,13 @@ def legend_entries(several: Sequence[Axes]) -> dict[str, list[Any]]:
     return {"handles": [handles[word] for word in shown], "labels": shown}
 
 
-def label_of(record: Mapping[str, Any], with_summary: bool, most: int) -> str:
+def label_of(
+    record: Mapping[str, Any], with_summary: bool, most: int, names: Names | None = None
+) -> str:
     """The label of a region: a long name is shortened, the edges of its bin are not."""
     if with_summary and record["summary"]:
         return plain(f"{record['region']}, {record['summary']}", most)
-    bin_label = _BIN.fullmatch(record["region"])
-    if not bin_label:
-        return plain(record["region"], most)
-    low, name, high = bin_label[1] or "", bin_label[2], bin_label[3]
-    room = max(most - len(low) - len(high), 8)
-    return f"{plain(low)} {plain(name, room)} {plain(high)}".strip()
+    return (names or Names()).region(record["region"], most)
 
 
 def _of_method(results: Mapping[str, Any], method: str | None) -> list[Record]:
@@ -200,20 +197,24 @@ def _diamond(axes: Axes, place: int, row: int, value: float) -> None:
 
 
 def _separate(axes: Axes, drawn: Sequence[Record]) -> None:
-    """A line between two observables, where they have several regions each."""
-    groups = [observable(r["region"]) for r in drawn]
-    if len(drawn) <= 2 * len(set(groups)):
-        return
-    for place in range(1, len(drawn)):
-        if groups[place] != groups[place - 1]:
-            axes.axhline(place - 0.5, color=GREY, lw=0.6)
+    """A line between two observables, or else two conditions, where they have several regions
+    each.
+    """
+    labels = [r["region"] for r in drawn]
+    for group in (observable, lambda label: at_condition(label)[0]):
+        groups = [group(label) for label in labels]
+        if len(drawn) > 2 * len(set(groups)):
+            for place in range(1, len(drawn)):
+                if groups[place] != groups[place - 1]:
+                    axes.axhline(place - 0.5, color=GREY, lw=0.6)
+            return
 
 
-def _labels(axes: Axes, drawn: Sequence[Record], several: bool) -> None:
+def _labels(axes: Axes, drawn: Sequence[Record], several: bool, pretty: Names) -> None:
     """Regions downwards, and the words of both axes."""
     width, height = inches(axes)
     narrow, crowded = width < _NARROW, height < _CROWDED * len(drawn)
-    names = [label_of(r, several, 34 if narrow else 56) for r in drawn]
+    names = [label_of(r, several, 34 if narrow else 56, pretty) for r in drawn]
     ticks = axes.set_yticks(range(len(drawn)), names, fontsize="small" if crowded else "medium")
     for record, tick in zip(drawn, ticks, strict=True):
         tick.label1.set_gid(f"region-{record['row']}-label")

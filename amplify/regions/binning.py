@@ -2,15 +2,16 @@
 share out the events equally. They are counted without a table of booleans.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from amplify.errors import InputError
 from amplify.regions.shapes import Observable, Regions, radius
+from amplify.text import edge_words
 
-_LARGE = 1e6  # an end whose first six digits leave out whole units
+_FEW_VALUES = 64  # of a column whose bins may be fewer than asked for
 
 
 def bins(observable: Observable, edges: Sequence[float] | np.ndarray, name: str) -> Regions:
@@ -81,8 +82,11 @@ def intervals(
         in_cells = [np.bincount(cell, numbers, len(ends) + 1) for numbers in summed]
         return [_sums_between(sums, first, last) for sums in in_cells]
 
-    apart = _apart(ends)
-    labels = tuple(_interval_label(name, a, b, apart) for a, b in zip(lower, upper, strict=True))
+    words = dict(zip(ends.tolist(), edge_words(ends.tolist()), strict=True))
+    labels = tuple(
+        _interval_label(name, a, b, words)
+        for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
+    )
     return Regions(contains, labels, inside)
 
 
@@ -182,6 +186,19 @@ def equiprobable_edges(x: Any, weight: Any, n_bins: int, name: str) -> np.ndarra
     return edges
 
 
+def equiprobable_or_fewer(x: Any, weight: Any, n_bins: int, name: str) -> np.ndarray:
+    """The same, but fewer bins where there are only few values, as of booleans and small counts.
+
+    >>> equiprobable_or_fewer(np.array([False, True, True]), None, 4, "tag").tolist()
+    [-inf, 1.0, inf]
+    """
+    if n_bins >= 2:
+        edges = quantile_edges(x, weight, n_bins)
+        if 3 <= len(edges) <= n_bins and len(np.unique(x)) <= _FEW_VALUES:
+            return edges
+    return equiprobable_edges(x, weight, n_bins, name)
+
+
 def equiprobable(
     x: Any, observable: Observable, n_bins: int, name: str | None = None, weight: Any = None
 ) -> Regions:
@@ -276,32 +293,12 @@ def _ends_like(ends: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.where(near < ends, np.nextafter(near, np.float32(np.inf)), near)
 
 
-def _apart(ends: np.ndarray) -> float:
-    """The distance of neighbouring ends that are typical; nan of one."""
-    finite = ends[np.isfinite(ends)]
-    return float(np.median(np.diff(finite))) if len(finite) > 1 else np.nan
-
-
-def _interval_label(name: str, low: float, high: float, apart: float) -> str:
-    """Ends in digits that tell them from their neighbours, which are so far `apart`."""
-    distance = high - low if np.isfinite(high - low) else apart
-    lower, upper = (_said(end, distance) for end in (low, high))
+def _interval_label(name: str, low: float, high: float, words: Mapping[float, str]) -> str:
+    """An interval, its ends in these words."""
     if np.isinf(low) and np.isinf(high):
         return f"all {name}"
     if np.isinf(high):
-        return f"{name} >= {lower}"
+        return f"{name} >= {words[low]}"
     if np.isinf(low):
-        return f"{name} < {upper}"
-    return f"{lower} <= {name} < {upper}"
-
-
-def _said(end: float, distance: float) -> str:
-    """Six digits, or as many as show a hundredth of the distance to the next end; of an end without
-    a neighbour, as many as it has, up to twelve, where it is so large that six say little.
-    """
-    if not np.isfinite(end) or end == 0:
-        return f"{end:.6g}"
-    if np.isnan(distance):
-        return f"{end:.12g}" if abs(end) >= _LARGE else f"{end:.6g}"
-    digits = np.ceil(np.log10(abs(end) / distance) + 2)
-    return f"{end:.{int(np.clip(digits, 6, 17))}g}"
+        return f"{name} < {words[high]}"
+    return f"{words[low]} <= {name} < {words[high]}"

@@ -13,6 +13,7 @@ from amplify.errors import InputError
 from amplify.regions.shapes import Regions, sums_inside
 
 _ROUNDING = 1e-9  # of a fraction
+_NO_VARIANCE = 1e-13  # of 1/n: rounding, of a region that holds everything
 
 
 class Sums(NamedTuple):
@@ -160,7 +161,8 @@ def fractions(sums: Sums, labels: Sequence[str] | None = None) -> Fractions:
     variance = _squared_deviations(sums, integral) / sums.weight**2
     with np.errstate(divide="ignore", invalid="ignore"):
         binomial_n = integral * (1 - integral) / variance
-        n_effective = np.where(variance > 0, binomial_n, sums.weight**2 / sums.square)
+        of_everything = sums.weight**2 / sums.square
+        n_effective = np.where(variance > _NO_VARIANCE / of_everything, binomial_n, of_everything)
     return Fractions(integral, n_effective, sums.n_inside)
 
 

@@ -14,12 +14,15 @@ from amplify.errors import InputError
 from amplify.regions.shapes import Regions, condition, join, mask
 from amplify.tables import files
 from amplify.tables.expressions import parse
+from amplify.tables.names import names_of
 from amplify.tables.table import Table
 
 _EXAMPLE = "'tail: pt > 400 and abs(eta) < 2.5'"
 _READABLE = f"YAML or JSON like {_EXAMPLE}"
 _MOST = 1 << 20  # bytes
 _DEEPEST = 4  # a file, a region, a column, an interval
+_MOST_REGIONS = 10_000  # each is a condition for every event
+_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Condition(NamedTuple):
@@ -65,6 +68,9 @@ def read_cuts(path: Path) -> list[Cut]:
     if not isinstance(tree, yaml.MappingNode) or not tree.value:
         got = "something else" if tree else "an empty file"
         raise InputError(_where(path, tree), f"regions like {_EXAMPLE}", got, "name each region")
+    if len(tree.value) > _MOST_REGIONS:
+        got, fix = str(len(tree.value)), "count them in several runs"
+        raise InputError(str(path), f"at most {_MOST_REGIONS} regions", got, fix)
     cuts = [_cut(path, key, value) for key, value in tree.value]
     labels: set[str] = set()
     for cut in cuts:
@@ -76,17 +82,20 @@ def read_cuts(path: Path) -> list[Cut]:
 
 
 def columns_of(cuts: Sequence[Cut], known: Sequence[str], table: Table | None = None) -> list[str]:
-    """The columns that the conditions need, of those that are looked at and all others of a table.
+    """The columns that the conditions need, of those that are looked at and all others of a table;
+    and what they make of its arrays, one number per event each, as `count(Jet_pt > 30)`.
 
     Raises:
         InputError: an unknown column, or no condition, with the line.
     """
-    names = list(dict.fromkeys([*known, *(table.columns if table else ())]))
+    in_table = files.names_in_table(table) if table else None
+    columns = dict.fromkeys([*known, *(in_table.columns.values() if in_table else ())])
+    names = names_of(columns, in_table.own_arrays() if in_table else {})
     needs: list[str] = []
     for text, where in (stated for cut in cuts for stated in cut.conditions):
         if table is not None:
             files.refuse_no_numbers(table, text, where)
-        needs += parse(text, names, where).needs
+        needs += parse(text, names, where).pieces
     return list(dict.fromkeys(needs))
 
 
@@ -128,8 +137,11 @@ def _parsed(path: Path, text: str) -> Any:
         # YAML allows no tabs, JSON does
         text = re.sub(r"^\t+", lambda tabs: "  " * len(tabs.group()), text, flags=re.MULTILINE)
     try:
-        _refuse_bombs(path, text)
-        return yaml.compose(text, yaml.SafeLoader)
+        return _composed(path, text, _FAST)
+    except (yaml.YAMLError, RecursionError):
+        pass  # the other one says better what is wrong
+    try:
+        return _composed(path, text, yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         got = "a character that is no text"
@@ -144,10 +156,15 @@ def _parsed(path: Path, text: str) -> Any:
         raise InputError(where, _READABLE, problem, fix) from None
 
 
-def _refuse_bombs(path: Path, text: str) -> None:
+def _composed(path: Path, text: str, loader: Any) -> Any:
+    _refuse_bombs(path, text, loader)
+    return yaml.compose(text, loader)
+
+
+def _refuse_bombs(path: Path, text: str, loader: Any) -> None:
     """Refuses aliases and deep nesting, which no regions need, before a tree is built of them."""
     depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
+    for event in yaml.parse(text, loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         is_alias = isinstance(event, yaml.AliasEvent)

@@ -1,13 +1,19 @@
-"""The table of a result for other programs: CSV with all digits, LaTeX for a note."""
+"""A result for other programs: its table as CSV with all digits and in LaTeX for a note; for fits a
+covariance matrix, a workspace of pyhf, and histograms.
+"""
 
 import csv
 import io
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from amplify.results.columns import DASH, Column, columns, levels, numbered
+from amplify.results.fit_inputs import TOGETHER, covariance_json, histograms_of, pyhf_of
+from amplify.results.labels import text_can_be_drawn
+from amplify.text import at_condition, harmless, parts_of
 
 Record = dict[str, Any]
 
@@ -31,10 +37,25 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the 
 
 
 def write_exports(results: dict[str, Any], directory: Path) -> None:
-    """Writes table.csv and table.tex."""
+    """Writes table.csv and table.tex, and what there is of covariance.json, pyhf.json and
+    histograms.json.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "table.csv").write_text(table_csv(results), encoding="utf-8")
     (directory / "table.tex").write_text(table_latex(results), encoding="utf-8")
+    for name, contents in fit_inputs(results).items():
+        text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def fit_inputs(results: dict[str, Any]) -> dict[str, Any]:
+    """Files for fits by their names, of what a result has."""
+    files: dict[str, Any] = {}
+    if results.get(TOGETHER):
+        files["covariance.json"] = covariance_json(results)
+        files["pyhf.json"] = pyhf_of(results)
+    histograms = histograms_of(results)
+    return files | ({"histograms.json": histograms} if histograms else {})
 
 
 def table_csv(results: dict[str, Any]) -> str:
@@ -63,20 +84,27 @@ def table_csv(results: dict[str, Any]) -> str:
 def _harmless(text: str | None) -> str:
     if text is None:
         return ""
+    text = harmless(text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def table_latex(results: dict[str, Any]) -> str:
-    r"""A table for each method, with \usepackage{booktabs}; labels are escaped."""
+    r"""A table for each method, with \usepackage{booktabs}; labels are escaped, but for formulas of
+    columns that the user gave.
+    """
+    labels = (results.get("settings") or {}).get("labels")
+    pretty = labels if isinstance(labels, Mapping) else {}
     tables = [
-        _table(method, records, columns(method, results.get("truth")))
+        _table(method, records, columns(method, results.get("truth")), pretty)
         for method, records in numbered(results).items()
         if records
     ]
     return "\n\n".join([r"% \usepackage{booktabs}", *tables]) + "\n"
 
 
-def _table(method: str, records: Sequence[Record], chosen: Sequence[Column]) -> str:
+def _table(
+    method: str, records: Sequence[Record], chosen: Sequence[Column], labels: Mapping[str, Any]
+) -> str:
     alignment = "".join("l" if c.kind in ("text", "status") else "r" for c in chosen)
     heads = " & ".join(column.tex for column in chosen)
     lines = [
@@ -90,8 +118,8 @@ def _table(method: str, records: Sequence[Record], chosen: Sequence[Column]) -> 
         r"\midrule",
     ]
     for record in records:
-        cells = " & ".join(_cell(column, record) for column in chosen)
-        lines.append(rf"{cells} \\")
+        cells = [_region(record["region"], labels), *(_cell(c, record) for c in chosen[1:])]
+        lines.append(rf"{' & '.join(cells)} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
@@ -107,6 +135,35 @@ def _caption(method: str, records: Sequence[Record]) -> str:
     return (
         rf"{method.capitalize()} amplification, {factor}, {train}. {said.capitalize()}. {meaning}."
     )
+
+
+def _region(label: str, labels: Mapping[str, Any]) -> str:
+    """The label of a region, with the formula and the unit of the column that it bins."""
+    condition, rest = at_condition(label)
+    if condition:
+        return f"{_region(condition[:-2], labels)}: {_region(rest, labels)}"
+    low, name, high = parts_of(label) or ("", "", "")
+    given = labels.get(name)
+    if not isinstance(given, Mapping) or not isinstance(given.get("label"), str):
+        return escape_latex(label)
+    unit = given.get("unit")
+    parts = escape_latex(low), _formula(given["label"]), escape_latex(high)
+    words = [*parts, *([escape_latex(unit)] if isinstance(unit, str) else [])]
+    return " ".join(word for word in words if word)
+
+
+def _formula(label: str) -> str:
+    """What stands between dollars as it is, where matplotlib understands it: its mathematics has no
+    command that reads or runs anything.
+    """
+    pieces = re.split(r"(?<!\\)\$", label)
+    formulas = pieces[1::2]
+    if len(pieces) % 2 == 0 or not text_can_be_drawn(label):
+        return escape_latex(label)
+    if any(re.search(r"[%&#~]", formula) for formula in formulas):
+        return escape_latex(label)
+    words = [re.sub(r"\S(.*\S)?", lambda word: escape_latex(word[0]), p) for p in pieces]
+    return "".join(f"${p}$" if i % 2 else words[i] for i, p in enumerate(pieces))
 
 
 def _cell(column: Column, record: Record) -> str:

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.markers import TICKDOWN, TICKLEFT, TICKRIGHT, TICKUP
@@ -21,6 +22,7 @@ from amplify.plots.curves import resolution, sigma_curves, with_plateau
 from amplify.plots.looks import WIDTH, inches
 from amplify.plots.maps import amplification_map, ratio_map
 from amplify.plots.marginals import panel_axes, panels, panels_height, panels_legend
+from amplify.plots.naming import names_of
 from amplify.plots.regions import by_region, label_of, legend_entries, observable
 from amplify.plots.summaries import approach, distribution_functions
 from amplify.results.columns import numbered
@@ -32,11 +34,13 @@ Figures = dict[str, list[Figure]]
 _ONE_COLUMN, _COLUMN = 24, 40
 _PANELS = 6  # columns in a figure of panels, for the same reason
 MOST_PANELS = 24  # columns that are drawn
+MOST_REGIONS = 960  # of a method that are drawn; a figure takes half a second
 # inches around axes: for numbers and words, for a legend of one row, and for a second row
 _LEFT, _RIGHT, _LOW, _HEAD, _LINE = 0.85, 0.1, 0.55, 0.32, 0.22
 _X_WORDS, _Y_WORDS = 0.28, 0.42  # inches from the axes to the words below and at the left
 _LETTERS = 0.2  # inches that these words are high
 _BAR = 1.35  # inches for a scale of colours
+_MOST_OF = 0.65  # part of a column that labels of regions may take
 
 
 def page_figures(results: dict[str, Any]) -> Figures:
@@ -107,7 +111,7 @@ def _regions(results: dict[str, Any], records: Sequence[Record]) -> list[Figure]
     """G by region, in two columns and several figures where there are many regions."""
     if len(records) <= _ONE_COLUMN:
         return [_region_figure(results, [records])]
-    figures, left = [], list(records)
+    figures, left = [], list(records[:MOST_REGIONS])
     while left:
         now, left = left[: 2 * _COLUMN], left[2 * _COLUMN :]
         cut = middle([r["region"] for r in now])
@@ -144,8 +148,10 @@ def _region_figure(results: dict[str, Any], columns: Sequence[Sequence[Record]])
         if not records:
             continue
         several = len({r["summary"] for r in records}) > 1
-        words = [label_of(r, several, 34 if crowded else 56) for r in records]
+        names = names_of(results)
+        words = [label_of(r, several, 34 if crowded else 56, names) for r in records]
         needed = _words_width(words, "small" if crowded else "medium")
+        needed = min(needed, _MOST_OF * share)  # whatever labels a user gives
         left, right = share * place + needed + 0.3, share * (place + 1) - _RIGHT - 0.05
         axes = _placed(figure, (left, _LOW, right, _LOW + high))
         rows = [r["row"] for r in records]
@@ -231,10 +237,15 @@ def _ticks(axis: Axis, places: np.ndarray, minor: bool = False) -> list[str]:
 
 
 def _words_width(words: Sequence[str], size: str) -> float:
-    """Inches that the longest of these words need; only the few with the most letters count."""
+    """Inches that the longest of these words need; of plain ones, only the few with the most
+    letters are measured.
+    """
     font = FontProperties(size=size)
-    longest = sorted(words, key=len)[-3:]
-    sizes = [text_to_path.get_text_width_height_descent(w, font, False)[0] for w in longest]
+    formulas = [word for word in words if is_math_text(word) is True]
+    longest = sorted(set(words) - set(formulas), key=len)[-3:]
+    measured = [(word, False) for word in longest] + [(word, True) for word in formulas]
+    width = text_to_path.get_text_width_height_descent
+    sizes = [width(word, font, is_formula)[0] for word, is_formula in measured]
     return max(sizes, default=0.0) / 72
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amplify.results.columns import limit_level, numbered, percent
+from amplify.results.conditions import CONDITION
 from amplify.results.pools import EACH, FORECAST, POOL
 from amplify.results.verdicts import typical, with_value
 from amplify.text import number
@@ -52,9 +53,23 @@ def methods_paragraph(results: dict[str, Any]) -> str:
         *_averaging(records["averaging"]),
         *_differential(records["differential"]),
         *_pool(results),
+        _condition(results),
         f"Computed with amplify {results['version']}, seed {results['seed']}.",
     ]
     return " ".join(" ".join(said).split())  # one line, with spaces that every program knows
+
+
+def _condition(results: dict[str, Any]) -> str:
+    """How samples came to the same condition; nothing where there was none."""
+    view = results.get(CONDITION)
+    if not view:
+        return ""
+    return (
+        f"All samples were compared at the same {view['column']}, in {len(view['regions'])} "
+        f"regions of it: in {view['strata']} strata they were weighted to one distribution of it, "
+        "and what was learned or ranked saw no more of it than the stratum. Numbers of a region "
+        "are those of the events at its condition."
+    )
 
 
 def references(results: dict[str, Any]) -> str:

@@ -34,6 +34,16 @@
     }
   });
 
+  // figures and tables that are wider than the screen say so
+  const wide = box => {
+    box.classList.toggle("more", box.scrollWidth > box.clientWidth + 1);
+    box.classList.toggle("end", box.scrollLeft + box.clientWidth > box.scrollWidth - 8);
+  };
+  for (const box of all(".wide, .scroll")) {
+    new ResizeObserver(() => wide(box)).observe(box);
+    box.addEventListener("scroll", () => wide(box));
+  }
+
   // copy: in the old way, which works for files too, then in the new one; the text stays selected for those whose browser allows neither
   for (const button of all("button[data-copy]")) button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copy);

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from matplotlib.figure import Figure
 from amplify.plots.curves import MOST
 from amplify.plots.looks import page_style
 from amplify.report.export import table_csv, table_latex
-from amplify.report.figures import MOST_PANELS, page_figures, shown_panels
+from amplify.report.figures import MOST_PANELS, MOST_REGIONS, page_figures, shown_panels
 from amplify.report.methods import methods_paragraph, references
 from amplify.results.columns import columns, levels, member_columns, numbered, pool_columns
+from amplify.results.conditions import said_of_condition
 from amplify.results.pools import EACH, POOL, said_of_members
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
-from amplify.text import columns_used, number
+from amplify.text import harmless, number, said_of_columns
 
 _SHOWN = {
     "averaging": "G by region, averaging",
@@ -42,7 +44,8 @@ _SHOWN = {
 
 
 def write_page(results: dict[str, Any], path: Path) -> None:
-    """Writes the page; every word from a file is escaped."""
+    """Writes the page; every word from a file is escaped, control characters are written out."""
+    results = _harmless(results)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -65,10 +68,12 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
         "of_members": said_of_members(results),
         "tables_of_members": _tables_of_members(results),
         "enough": how_many(results["estimates"], results.get("pooled")),
+        "of_condition": said_of_condition(results),
         "more_columns": len(results.get("resolution") or []) - MOST,
         "more_panels": _more_panels(results),
+        "most_regions": MOST_REGIONS,
         "has_holdout": any(panel.get("holdout") is not None for panel in panels),
-        "columns_used": _columns_used(results["settings"]),
+        "columns_used": _sentence(said_of_columns(results["settings"])),
         "methods": methods_paragraph(results),
         "references": references(results),
         "downloads": {
@@ -84,11 +89,11 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
 def _tables_of_members(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Tables of the pool and of each member: a title, its columns and rows."""
     tables = []
-    if POOL in results:
+    if results.get(POOL):
         rows = results[POOL]["regions"]
         title = "The pool of the members, integrals"
         tables.append({"title": title, "columns": pool_columns(rows), "rows": rows})
-    if EACH in results:
+    if results.get(EACH):
         rows = results[EACH]["members"]
         title = "Each member by itself, event by event"
         tables.append({"title": title, "columns": member_columns(), "rows": rows})
@@ -98,15 +103,23 @@ def _tables_of_members(results: dict[str, Any]) -> list[dict[str, Any]]:
 def _more_panels(results: dict[str, Any]) -> int:
     """Columns that have no panel because there are too many; constant ones never have one."""
     stored = results.get("panels") or []
-    shown, columns = len(shown_panels(stored)), (results.get("settings") or {}).get("columns") or []
-    return max(len(columns), len(stored)) - shown if shown >= MOST_PANELS else 0
+    shown, columns = len(shown_panels(stored)), results["settings"].get("columns")
+    count = len(columns) if isinstance(columns, list) else 0
+    return max(count, len(stored)) - shown if shown >= MOST_PANELS else 0
 
 
-def _columns_used(settings: dict[str, Any]) -> str:
-    """Which columns were looked at and which were not; nothing where there were none."""
-    names = settings.get("columns")
-    said = columns_used(names, settings.get("columns_ignored") or {}) if names else ""
+def _sentence(said: str) -> str:
+    """Words with a capital letter and a full stop, where there are any."""
     return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+def _harmless(value: Any) -> Any:
+    """The same structure, texts without what a terminal or a browser would obey."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, Mapping):
+        return {key: _harmless(inner) for key, inner in value.items()}
+    return [_harmless(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _resource(name: str) -> str:

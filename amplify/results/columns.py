@@ -17,12 +17,15 @@ _ORDER = ("resolved", "lower_limit", "upper_limit", "biased", "unresolved")
 
 
 class Column(NamedTuple):
-    """A head in HTML and in LaTeX, and what stands below it."""
+    """A head in HTML and in LaTeX, what stands below it, and its place in the order in which
+    columns are dropped where a line is too short for all of them: the largest goes first.
+    """
 
     title: Markup
     tex: str
     kind: Kind
     of: Callable[[Record], Value]
+    rank: int = 0
 
     @property
     def name(self) -> str:
@@ -46,7 +49,7 @@ class Column(NamedTuple):
             if record["status"] == "upper_limit" and high is not None:
                 return f"< {number(high)}"
             return f"{number(low or 0.0)} to {'∞' if high is None else number(high)}"
-        return f"{value:.1f}" if self.kind == "pull" else number(value)
+        return f"{round(value, 1) + 0.0:.1f}" if self.kind == "pull" else number(value)
 
     def key(self, record: Record) -> str:
         """What the cell is sorted by: a number, or nothing for what is missing or infinite, or the
@@ -68,9 +71,9 @@ def columns(method: str, truth: Mapping[str, Any] | None) -> list[Column]:
     """
     actual = [] if truth is None else _actual(method, truth)
     if method == "averaging":
-        pull = _stored("pull", "pull", "pull", "pull")
+        pull = _stored("pull", "pull", "pull", "pull", rank=4)
         return [_REGION, *_OF_INTEGRALS, *_WORTH, *actual, pull, _STATUS]
-    needed = _stored("for 30 %", r"for 30\,\%", "n_holdout_for_30_percent")
+    needed = _stored("for 30 %", r"for 30\,\%", "n_holdout_for_30_percent", rank=7)
     return [_REGION, *_OF_SUMMARIES, *_WORTH, *actual, needed, _STATUS]
 
 
@@ -129,15 +132,15 @@ def numbered(results: Mapping[str, Any]) -> dict[str, list[Record]]:
     }
 
 
-def _stored(title: str, tex: str, key: str, kind: Kind = "number") -> Column:
+def _stored(title: str, tex: str, key: str, kind: Kind = "number", rank: int = 0) -> Column:
     """What a record says of itself."""
     head = Markup(title)  # noqa: S704  titles are ours
-    return Column(head, tex, kind, lambda record: record.get(key))
+    return Column(head, tex, kind, lambda record: record.get(key), rank)
 
 
-def _estimate(title: str, tex: str, key: str) -> Column:
+def _estimate(title: str, tex: str, key: str, rank: int = 0) -> Column:
     """A value, where the data claim one and not only a limit."""
-    stored = _stored(title, tex, key)
+    stored = _stored(title, tex, key, rank=rank)
     return stored._replace(
         of=lambda record: None if record["status"] in LIMITS else record.get(key)
     )
@@ -153,32 +156,33 @@ def _actual(method: str, truth: Mapping[str, Any]) -> list[Column]:
             Markup("actual ") + Markup(title),  # noqa: S704  titles are ours
             f"actual {tex}",
             "number",
-            _of_row(truth[key]),
+            _of_row(truth.get(key)),
+            rank,
         )
-        for title, tex, key in (error, ("G", "$G$", "actual_amplification"))
+        for (title, tex, key), rank in ((error, 10), (("G", "$G$", "actual_amplification"), 2))
     ]
 
 
-def _of_row(values: Sequence[float | None]) -> Callable[[Record], Value]:
-    return lambda record: values[record["row"]]
+def _of_row(values: Sequence[float | None] | None) -> Callable[[Record], Value]:
+    return lambda record: values[record["row"]] if values else None
 
 
 _REGION = _stored("region", "Region", "region", "text")
 _STATUS = _stored("status", "Status", "status", "status")
 _WORTH = [
-    _estimate("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv"),
-    _stored("interval", "interval", "n_equiv_interval", "interval"),
+    _estimate("n_equiv", r"$n_\mathrm{equiv}$", "n_equiv", rank=2),
+    _stored("interval", "interval", "n_equiv_interval", "interval", rank=6),
     _estimate("G", "$G$", "amplification"),
-    _stored("interval", "interval", "amplification_interval", "interval"),
+    _stored("interval", "interval", "amplification_interval", "interval", rank=1),
 ]
 _ACTUAL = _stored("actual G", "actual $G$", "actual_amplification")
 _OF_INTEGRALS = [
-    _stored("I", "$I$", "integral"),
-    _stored("&sigma;<sub>stat</sub>", r"$\sigma_\mathrm{stat}$", "sigma_stat"),
-    _stored("&sigma;<sub>model</sub>", r"$\sigma_\mathrm{model}$", "sigma_model"),
+    _stored("I", "$I$", "integral", rank=7),
+    _stored("&sigma;<sub>stat</sub>", r"$\sigma_\mathrm{stat}$", "sigma_stat", rank=9),
+    _stored("&sigma;<sub>model</sub>", r"$\sigma_\mathrm{model}$", "sigma_model", rank=8),
 ]
 _OF_SUMMARIES = [
-    _stored("summary", "Summary", "summary", "text"),
-    _stored("holdout", "holdout", "n_holdout_region"),
-    _stored("D", "$D$", "distance"),
+    _stored("summary", "Summary", "summary", "text", rank=5),
+    _stored("holdout", "holdout", "n_holdout_region", rank=8),
+    _stored("D", "$D$", "distance", rank=3),
 ]

@@ -166,7 +166,7 @@ def forecast_verdict(record: Mapping[str, Any]) -> str:
 
 def _learned_verdict(record: Mapping[str, Any], start: str) -> str:
     level, n_train = percent(record["limit_level"]), record["n_train"]
-    parts = []
+    limits, unseen = [], []
     for kind, words in (
         ("same_data", "members of the same data"),
         ("bootstrap", "bootstrap members"),
@@ -175,11 +175,13 @@ def _learned_verdict(record: Mapping[str, Any], start: str) -> str:
             continue
         limit = record[kind]["n_equiv_interval"][1]
         if limit is None:
-            parts.append(f"{words} cannot be told apart by the learned ratio")
+            unseen.append(f"{words} cannot be told apart by the learned ratio")
         else:
-            parts.append(f"fewer than {number(limit)} (G < {number(limit / n_train)}) from {words}")
+            less = f"fewer than {number(limit)} (G < {number(limit / n_train)})"
+            limits.append(f"{less} from {words}")
+    start = start if limits else "Forecast without holdout:"
     why = "a learned ratio misses a part of the difference, so there is no lower end"
-    return f"{start} {'; '.join(parts)} (one-sided {level}; {why})."
+    return f"{start} {'; '.join([*limits, *unseen])} (one-sided {level}; {why})."
 
 
 def each_verdict(record: Mapping[str, Any]) -> str:

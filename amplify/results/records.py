@@ -13,12 +13,14 @@ import numpy as np
 from amplify.errors import InputError
 from amplify.estimators.differential import holdout_for
 from amplify.estimators.kolmogorov import K1
+from amplify.results.schema import SCHEMA, check, check_own
 from amplify.results.verdicts import verdict
 from amplify.storage import whole
+from amplify.text import one_line
 from amplify.types import AveragingEstimate, Bounds, DifferentialEstimate, Interval, Status
 from amplify.version import release
 
-SCHEMA = "amplify/1"
+_LONGEST = 300  # digits of a whole number; more are no float
 
 
 def environment(
@@ -46,9 +48,11 @@ def averaging_records(
     n_holdout: int | None,
     level: float,
     limit_level: float,
+    n_train_region: Any = None,
 ) -> list[dict[str, Any]]:
     """One record per region. n_equiv is the quoted one: aware of the bias where the status is
-    biased, from the spread of the members elsewhere.
+    biased, from the spread of the members elsewhere. At a condition it counts events of that
+    condition, as `n_train_region` does.
     """
     e = _as_numpy(estimate)
     records = []
@@ -82,6 +86,8 @@ def averaging_records(
             "amplification_bounds": [float(e.bounds.low[r]), float(e.bounds.high[r])],
             "status": status.name.lower(),
         }
+        if n_train_region is not None:
+            record["n_train_region"] = float(n_train_region[r])
         record = finite(record)
         records.append(record | {"verdict": verdict(record)})
     return records
@@ -167,28 +173,55 @@ def finite(value: Any) -> Any:
 
 def write_json(path: Path, results: dict[str, Any]) -> None:
     """Writes results; the file appears only when it is complete."""
+    contents = finite(results)
+    if contents.get("schema") == SCHEMA:
+        check_own(contents)
     with whole(path) as part:
-        part.write_text(json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
+        part.write_text(json.dumps(contents, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a results.json, or what - has on standard input.
 
     Raises:
-        InputError: the file is missing, no JSON, or of another schema.
+        InputError: the file is missing, no JSON, or not as the schema says.
     """
     what, fix = str(path), "give the file that a run wrote"
     if what != "-" and not path.is_file():
-        raise InputError(what, "a results.json", "no such file", "check the path")
+        got = "a directory" if path.is_dir() else "no such file"
+        raise InputError(what, "a results.json", got, "check the path")
     try:
-        results = json.loads(sys.stdin.read() if what == "-" else path.read_text())
+        text = sys.stdin.read() if what == "-" else path.read_text()
+        results = json.loads(
+            text, parse_constant=_constant, parse_float=_float, parse_int=_whole_number
+        )
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         got = f"no JSON ({error.__class__.__name__})"
         raise InputError(what, "a results.json", got, fix) from None
-    is_ours = isinstance(results, dict) and results.get("schema") == SCHEMA
-    if not is_ours or not isinstance(results.get("estimates"), list):
-        raise InputError(what, f"schema {SCHEMA} with estimates", "something else", fix)
+    except RecursionError:
+        raise InputError(what, "a results.json", "lists in lists without end", fix) from None
+    except _NumberError as error:
+        raise InputError(what, "numbers that JSON knows", str(error), fix) from None
+    check(results, what)
     return results
+
+
+class _NumberError(Exception):
+    """A number that is none."""
+
+
+def _constant(word: str) -> Any:
+    """JSON has no nan and no infinity; null stands for them."""
+    raise _NumberError(word)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _constant(one_line(digits, 30))
+
+
+def _whole_number(digits: str) -> int:
+    return int(digits) if len(digits) <= _LONGEST else _constant(one_line(digits, 30))
 
 
 def answers_of(stored: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -205,6 +238,8 @@ def answers_of(stored: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             fields["n_train"] = np.array([row["n_train_region"] for row in rows], float)
             yield fields | {"estimate": _differential_estimate(rows)}
         else:
+            if rows[0].get("n_train_region") is not None:
+                fields["n_train_region"] = _column(rows, "n_train_region")
             yield fields | {"n_train": rows[0]["n_train"], "estimate": _averaging_estimate(rows)}
 
 

@@ -12,11 +12,16 @@ from typing import Any, Literal
 
 from amplify.errors import InputError, MissingExtraError
 from amplify.results import records
+from amplify.results.conditions import said_of_condition
+from amplify.results.fit_inputs import Covariance, Kind, covariance_of, histograms_of, pyhf_of
+from amplify.results.labels import checked_labels
+from amplify.results.paths import relative_to
 from amplify.results.pools import said_of_members
+from amplify.results.schema import check, check_own
 from amplify.results.table import html_table, text_table
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
-from amplify.text import columns_used, listed
+from amplify.text import harmless, listed, said_of_columns
 from amplify.types import AveragingEstimate, DifferentialEstimate
 from amplify.version import release
 
@@ -37,6 +42,7 @@ class Answer:
         limit_level: of limits, which are one-sided.
         members: trained networks, for averaging.
         summary: what was compared, for differential.
+        n_train_region: of averaging at a condition, training events at that of each region.
     """
 
     estimate: AveragingEstimate | DifferentialEstimate
@@ -48,6 +54,7 @@ class Answer:
     limit_level: float = 0.95
     members: int | None = None
     summary: str | None = None
+    n_train_region: Any = None
 
     @property
     def method(self) -> Literal["averaging", "differential"]:
@@ -66,6 +73,7 @@ class Answer:
                 n_holdout=self.n_holdout,
                 level=self.level,
                 limit_level=self.limit_level,
+                n_train_region=self.n_train_region,
             )
         return records.differential_records(
             self.estimate,
@@ -172,18 +180,19 @@ class Result:
         lines += [self._columns()]
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [summary_verdict(every), *said_of_members(self.views)]
+        lines += [said_of_condition({"estimates": every, **self.views})]
         lines += [how_many(every, self.views.get("pooled"))]
-        return "\n".join(line for line in lines if line)
+        return harmless("\n".join(line for line in lines if line))
 
     def _columns(self) -> str:
         """Which columns were looked at and which were not, where there were any."""
-        names = self.settings.get("columns")
-        return columns_used(names, self.settings.get("columns_ignored") or {}) if names else ""
+        return said_of_columns(self.settings)
 
     def __repr__(self) -> str:
         """One line: `print` shows the table."""
         methods = " and ".join(dict.fromkeys(answer.method for answer in self.answers))
-        return f"<Result of {methods} in {len(self.labels)} regions: {self.verdict}>"
+        regions = f"{len(self.labels)} regions"
+        return harmless(f"<Result of {methods} in {regions}: {self.verdict}>")
 
     def _repr_html_(self) -> str:
         """The verdict and the table, for a notebook."""
@@ -193,6 +202,18 @@ class Result:
         """The same, with how to make it again."""
         return replace(self, command=command)
 
+    def with_labels(self, labels: Mapping[str, Any]) -> "Result":
+        """The same, with names and units of columns for its pictures.
+
+        Args:
+            labels: for each column a label, in matplotlib's mathematics between dollars, or
+                `{"label": "$p_T$", "unit": "GeV"}`.
+
+        Raises:
+            InputError: a label that cannot be drawn.
+        """
+        return replace(self, settings={**self.settings, "labels": checked_labels(labels)})
+
     def to_dict(self) -> dict[str, Any]:
         """What results.json holds, in types that JSON knows."""
         head = records.environment(self.command, self.seed, self.settings, self.inputs)
@@ -200,8 +221,14 @@ class Result:
         return records.finite(head | body | dict(self.views))
 
     def to_json(self, path: Path | str | None = None) -> str:
-        """The text of results.json; written to a file where a path is given."""
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        """The text of results.json; written to a file where a path is given, and paths in it are
+        then relative to that file.
+        """
+        contents = self.to_dict()
+        if path is not None:
+            contents = relative_to(contents, Path(path).parent)
+        check_own(contents)
+        text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
         if path is not None:
             with whole(Path(path)) as part:
                 part.write_text(text)
@@ -216,9 +243,13 @@ class Result:
         `n_equiv_bias_aware` where it is not.
 
         Raises:
-            InputError: the file is missing, no JSON, or of another schema.
+            InputError: the file is missing, no JSON, or not as the schema says.
         """
-        stored = source if isinstance(source, Mapping) else records.read_json(Path(source))
+        if isinstance(source, Mapping):
+            stored: Mapping[str, Any] = source
+            check(dict(source), "results")
+        else:
+            stored = records.read_json(Path(source))
         known = {"schema", "estimates", "settings", "inputs", "warnings", "command", "seed"}
         known |= {"version"}
         return cls(
@@ -231,6 +262,34 @@ class Result:
             seed=stored.get("seed", 0),
             version=stored.get("version", ""),
         )
+
+    def covariance(self) -> Covariance:
+        """Covariance of the fractions of one member in the regions of averaging: `model`, what
+        training left wrong, and `stat`, of its finite sample.
+
+        Raises:
+            InputError: a result of something else, or of more than 250 regions.
+        """
+        return covariance_of(self.to_dict())
+
+    def to_pyhf(self, kind: Kind = "staterror", events: float | None = None) -> dict[str, Any]:
+        """A workspace of pyhf with sigma_model as an uncertainty of the generated sample.
+
+        Args:
+            kind: "staterror", independent in each bin; "histosys", correlated as the members are;
+                "normsys", a channel for each region.
+            events: that fractions are multiplied by; default n_train.
+
+        Raises:
+            InputError: a result of something else.
+        """
+        return pyhf_of(self.to_dict(), kind, events)
+
+    def to_hist(self) -> dict[str, dict[str, Any]]:
+        """Histograms by their names, as UHI serialises them: boost-histogram and hist read them.
+        Those of the regions have variances sigma_model^2.
+        """
+        return histograms_of(self.to_dict())
 
     def to_dataframe(self) -> Any:
         """The records as a pandas DataFrame, one row per answer and region.

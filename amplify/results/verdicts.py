@@ -120,6 +120,8 @@ def _averaging_summary(records: Sequence[Record]) -> str:
     n_train, median = records[0]["n_train"], typical(records)
     worth = f"{number(median.value * n_train)} true events"
     sign, more = ("=", "") if median.exact else (">", "more than ")
+    if any(record.get("n_train_region") is not None for record in records):  # n_equiv counts those
+        worth = f"{number(median.value)} times the training events at its condition"
     typically = f"the generator describes a typical region like {more}{worth}"
     said = [
         f"Trained on {number(n_train)} events, {typically} "

@@ -1,25 +1,31 @@
-"""Stored arrays as tables: one array [event, column], one with named fields, or one-dimensional
-ones that are columns.
+"""Stored arrays as tables: one array [event, column], one with named fields, or several arrays with
+a row per event, each a column or an array of its own.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.tables.table import Part, Table, elements, numbers
+from amplify.tables.layout import MOST_COLUMNS, Fields, by_name, table_of_fields
+from amplify.tables.table import Array, Part, Table, numbers
 
-_MOST_COLUMNS = 100_000
+_NAMELESS = "x"  # what an array is called that has no name
 
 
 class Stored(NamedTuple):
-    """An array on disk or in memory: `read(start, stop)` gives rows of it."""
+    """An array on disk or in memory: `read(start, stop)` gives rows of it, [row, ...], or `Jagged`
+    where an event's number of values differs.
+    """
 
     dtype: np.dtype
     shape: tuple[int, ...]
-    read: Callable[[int, int], np.ndarray]
+    read: Callable[[int, int], Any]
+    is_jagged: bool = False
+    columns: tuple[str, ...] | None = None  # names of the columns of an array [event, column]
 
 
 def _nothing() -> None:
@@ -32,13 +38,13 @@ def table_of(
     arrays: Mapping[str, Stored],
     close: Callable[[], None] = _nothing,
 ) -> Table:
-    """One array [event, column] or with named fields, or one-dimensional arrays of the same
-    length.
+    """One array [event, column] or [event, k, l], or one with named fields, or several arrays with
+    the same number of rows.
 
     Args:
         source: what the user called it.
         path: the file.
-        arrays: by name; the name of a single array matters where it has one dimension.
+        arrays: by name; `""` where a single array has none.
         close: closes the file.
 
     Raises:
@@ -47,126 +53,109 @@ def table_of(
     if not arrays:
         raise InputError(source, "an array", "none", "write the events into it")
     if len(arrays) > 1:
-        return _columns(source, path, arrays, close)
+        return _several(source, path, arrays, close)
     name, stored = next(iter(arrays.items()))
     if stored.dtype.names is not None:
-        return _fields(source, path, stored, close)
+        return _records(source, path, stored, close)
     if not numbers(stored.dtype):
         raise InputError(
             source, "real numbers", str(stored.dtype), "store it as float32 or float64"
         )
+    if len(stored.shape or ()) == 2 and not stored.is_jagged:
+        return _matrix(source, path, name or _NAMELESS, stored, close)
+    if not stored.shape:  # of nothing at all it is None
+        raise InputError(source, "shape [event, column]", "shape ()", "store one row per event")
     if len(stored.shape) == 1:
-        return _vector(source, path, name or "x0", stored, close)
-    if len(stored.shape) == 2:
-        return _matrix(source, path, stored, close)
-    raise InputError(
-        source,
-        "shape [event, column]",
-        f"shape {stored.shape}",
-        "flatten each event into columns",
-    )
+        name = name or "x0"
+    return _several(source, path, {name or _NAMELESS: stored}, close)
 
 
-def _vector(source: str, path: Path, name: str, stored: Stored, close: Callable[[], None]) -> Table:
-    return Table(
-        source,
-        columns=(name,),
-        dtypes=(stored.dtype,),
-        n=stored.shape[0],
-        read=lambda start, stop, _: [stored.read(start, stop)],
-        parts=_parts(source, path, stored),
-        close=close,
-    )
-
-
-def _matrix(source: str, path: Path, stored: Stored, close: Callable[[], None]) -> Table:
+def _matrix(source: str, path: Path, name: str, stored: Stored, close: Callable[[], None]) -> Table:
+    """Columns x0, x1, ... where the file has no names for them, and the array as it is."""
     n, width = stored.shape
-    if width > _MOST_COLUMNS:
+    if width > MOST_COLUMNS:
         raise InputError(
             source,
-            f"at most {_MOST_COLUMNS} columns",
+            f"at most {MOST_COLUMNS} columns",
             str(width),
             "events are rows: transpose it",
         )
-    columns = tuple(f"x{i}" for i in range(width))
-    places = {name: i for i, name in enumerate(columns)}
-
-    def read(start: int, stop: int, names: Sequence[str]) -> list[np.ndarray]:
-        block = stored.read(start, stop)
-        return [block[:, places[name]] for name in names]
-
-    dtypes = (stored.dtype,) * width
-    return Table(source, columns, dtypes, n, read, _parts(source, path, stored), close)
-
-
-def _columns(
-    source: str, path: Path, arrays: Mapping[str, Stored], close: Callable[[], None]
-) -> Table:
-    """Arrays [event] as columns by their names."""
-    shapes = {name: stored.shape for name, stored in arrays.items()}
-    if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) != 1:
-        raise InputError(
-            source,
-            "one array, or one-dimensional ones of the same length",
-            str(shapes)[:200],
-            f"pick one with {path.name}:NAME",
-        )
-    good = {name: stored.dtype for name, stored in arrays.items() if numbers(stored.dtype)}
-    refused = {name: str(stored.dtype) for name, stored in arrays.items() if name not in good}
-    first = next(iter(arrays.values()))
-
-    def read(start: int, stop: int, names: Sequence[str]) -> list[np.ndarray]:
-        return [arrays[name].read(start, stop) for name in names]
-
+    columns = stored.columns or tuple(f"x{i}" for i in range(width))
+    places: dict[str, tuple[str, int | None]] = {c: ("", i) for i, c in enumerate(columns)}
+    name = name if name not in places else _NAMELESS
     return Table(
         source,
-        columns=tuple(good),
-        dtypes=tuple(good.values()),
-        n=first.shape[0],
-        read=read,
-        parts=_parts(source, path, first),
-        close=close,
-        refused=refused,
+        columns,
+        (stored.dtype,) * width,
+        n,
+        by_name(places | {name: ("", None)}, lambda start, stop, _: [stored.read(start, stop)]),
+        (Part(source, path, n),),
+        close,
+        arrays={name: Array((width,), stored.dtype)},
     )
 
 
-def _fields(source: str, path: Path, stored: Stored, close: Callable[[], None]) -> Table:
+def _several(
+    source: str, path: Path, arrays: Mapping[str, Stored], close: Callable[[], None]
+) -> Table:
+    """Arrays [event, ...] by their names. What has another number of rows than most is no column:
+    edges of bins, say, or what was written once for the whole file.
+    """
+    lengths = Counter(stored.shape[0] for stored in arrays.values() if stored.shape)
+    if not lengths:
+        raise InputError(source, "an array with a row per event", "none", "pick another")
+    n = max(lengths, key=lambda length: (lengths[length], length))
+    fields = {name: _field(stored, n) for name, stored in arrays.items()}
+
+    def read(start: int, stop: int, names: Sequence[str]) -> list[Any]:
+        values = [(arrays[name], arrays[name].read(start, stop)) for name in names]
+        return [x[:, 0] if _is_thin(stored) else x for stored, x in values]
+
+    table = table_of_fields(source, path, n, fields, read, close)
+    # nobody asked for all of these: their elements are columns for those who name them
+    wide = {
+        name: _advice(path, (n, *array.shape), alone=len(arrays) == 1)
+        for name, array in table.arrays.items()
+        if None not in array.shape
+    }
+    return table._replace(refused={**table.refused, **wide})
+
+
+def _advice(path: Path, shape: Sequence[int | None], *, alone: bool) -> str:
+    if alone:
+        return f"shape {tuple(shape)}"
+    return f"shape {tuple(shape)}: pick one with {path.name}:NAME"
+
+
+def _field(stored: Stored, n: int) -> Array | str:
+    """One number per event or several, or why it is neither."""
+    if not stored.shape or stored.shape[0] != n:
+        return f"shape {stored.shape}, where others have {n} rows"
+    if not numbers(stored.dtype):
+        return str(stored.dtype)
+    if stored.is_jagged:
+        return Array((None, *stored.shape[1:]), stored.dtype)
+    return Array(() if _is_thin(stored) else stored.shape[1:], stored.dtype)
+
+
+def _is_thin(stored: Stored) -> bool:
+    """Whether it is written as [event, 1], which is one number per event."""
+    return stored.shape[1:] == (1,) and not stored.is_jagged
+
+
+def _records(source: str, path: Path, stored: Stored, close: Callable[[], None]) -> Table:
     """Fields as columns; a field with a fixed number of values gives name[0], name[1], ..."""
     if len(stored.shape) != 1:
         raise InputError(
             source, "a structured array of one dimension", f"shape {stored.shape}", "flatten it"
         )
-    places: dict[str, tuple[str, int | None]] = {}  # of a column: its field, and element in it
-    dtypes, refused = [], {}
-    for field in stored.dtype.names or ():
-        kind = stored.dtype[field]
-        if not numbers(kind.base):
-            refused[field] = str(kind)
-            continue
-        for i, name in enumerate(elements(field, kind.shape)):
-            places[name] = (field, i if kind.shape else None)
-            dtypes.append(kind.base)
+    fields: Fields = {
+        name: Array(kind.shape, kind.base) if numbers(kind.base) else str(kind)
+        for name, (kind, *_) in (stored.dtype.fields or {}).items()
+    }
 
     def read(start: int, stop: int, names: Sequence[str]) -> list[np.ndarray]:
         block = stored.read(start, stop)
-        return [element_of(block[places[name][0]], places[name][1]) for name in names]
+        return [block[name] for name in names]
 
-    return Table(
-        source,
-        columns=tuple(places),
-        dtypes=tuple(dtypes),
-        n=stored.shape[0],
-        read=read,
-        parts=_parts(source, path, stored),
-        close=close,
-        refused=refused,
-    )
-
-
-def element_of(values: np.ndarray, element: int | None) -> np.ndarray:
-    """One element [event] of values [event, ...]; the values themselves where none is named."""
-    return values if element is None else values.reshape(len(values), -1)[:, element]
-
-
-def _parts(source: str, path: Path, stored: Stored) -> tuple[Part, ...]:
-    return (Part(source, path, stored.shape[0]),)
+    return table_of_fields(source, path, stored.shape[0], fields, read, close)

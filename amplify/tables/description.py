@@ -22,7 +22,16 @@ def describe(selection: Selection) -> dict[str, Any]:
     }
     if selection.drop:
         sample["dropped"] = selection.dropped
-    return _source(selection.table) | sample
+    return _source(selection.table) | _pointed_to(selection.table) | sample
+
+
+def _pointed_to(table: Table) -> dict[str, Any]:
+    """Files that were read because another one points to them, with their digests."""
+    if not table.points_to:
+        return {}
+    digests = in_order(_digest, [(path,) for path in table.points_to])
+    others = zip(table.points_to, digests, strict=True)
+    return {"points_to": [{"path": str(path), "sha256": digest} for path, digest in others]}
 
 
 def _source(table: Table) -> dict[str, Any]:

@@ -79,9 +79,10 @@ def _renamed(table: Table, names: tuple[str, ...]) -> Table:
     former = dict(zip(names, table.columns, strict=True))
 
     def read(start: int, stop: int, wanted: Sequence[str]) -> list[np.ndarray]:
-        return table.read(start, stop, [former[name] for name in wanted])
+        return table.read(start, stop, [former.get(name, name) for name in wanted])
 
-    return table._replace(columns=names, read=read)
+    arrays = {name: array for name, array in table.arrays.items() if name not in former}
+    return table._replace(columns=names, read=read, arrays=arrays)
 
 
 def _weighted(table: Table, weights: np.ndarray) -> Table:
@@ -107,7 +108,10 @@ def _weighted(table: Table, weights: np.ndarray) -> Table:
         return [weights[start:stop] if name == WEIGHT else values[name] for name in wanted]
 
     return table._replace(
-        columns=(*table.columns, WEIGHT), dtypes=(*table.dtypes, weights.dtype), read=read
+        columns=(*table.columns, WEIGHT),
+        dtypes=(*table.dtypes, weights.dtype),
+        read=read,
+        arrays={name: array for name, array in table.arrays.items() if name != WEIGHT},
     )
 
 

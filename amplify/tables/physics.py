@@ -63,9 +63,33 @@ def weight_notes(ignored: Mapping[str, str], weight_column: str | None) -> list[
     return [f"{left_out}: --weight-column {use}, or name them with --columns"]
 
 
+def unused_weights(tables: Sequence[Table], named: Collection[str]) -> list[str]:
+    """A warning about columns that look like weights and differ between events, where columns are
+    named and no weight is.
+
+    Args:
+        tables: samples.
+        named: columns that are looked at, or that these are made of.
+    """
+    found: list[str] = []
+    for table in tables:
+        looks = [n for n in table.columns if n not in named and _reason(table, n) == WEIGHTS]
+        heads = zip(looks, _head(table, looks), strict=True)
+        found += [name for name, values in heads if (values != values[:1]).any()]
+    found = list(dict.fromkeys(found))
+    if not found:
+        return []
+    use = f"'{found[0]}'" if " " in found[0] else found[0]
+    looks_like = "looks like weights and is" if len(found) == 1 else "look like weights and are"
+    return [f"{listed(found, 4)} {looks_like} not used: --weight-column {use} uses it"]
+
+
 def _ignored_in(table: Table, named: Collection[str]) -> dict[str, str]:
     """Of one sample, in the order of its columns."""
     by_name = {name: _reason(table, name) for name in (*table.columns, *table.refused)}
+    if table.made:  # the others are what these are made of
+        weights = [name for name, why in by_name.items() if why == WEIGHTS]
+        return {name: WEIGHTS for name in weights if name not in (*named, *table.made)}
     if any(not by_name[name] and name not in named for name in table.refused):
         return {}  # columns have to be named anyway
     asked = [name for name in table.columns if name not in named]

@@ -63,7 +63,11 @@ def _precisions(selection: Selection) -> list[float]:
     of_column = {
         name: _EPSILON.get(dtype.newbyteorder("="), _DOUBLE) for name, dtype in stored.items()
     }
-    return [max(of_column[name] for name in column.needs) for column in selection.columns]
+    # what is made of arrays is made in double precision, and errors of its elements average out
+    return [
+        max((of_column.get(name, _DOUBLE) for name in column.needs), default=_DOUBLE)
+        for column in selection.columns
+    ]
 
 
 def _widths(x: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.tables.pieces import in_pieces
 from amplify.tables.selection import Selection
 from amplify.tables.table import locate
 from amplify.types import Events
@@ -117,18 +118,21 @@ def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.n
     table, columns, weight = selection.table, selection.columns, selection.weight
     wanted = columns if weight is None else (*columns, weight)
     needs = list(dict.fromkeys(name for expression in wanted for name in expression.needs))
-    values = dict(zip(needs, table.read(start, stop, needs), strict=True))
     plain = all(column.plain for column in columns)
     single = plain and table.all_single([column.needs[0] for column in columns])
     block = np.empty((len(columns), stop - start), np.float32 if single else np.float64)
-    for row, column in zip(block, columns, strict=True):
-        row[:] = column.value(values)
-        if column.label in selection.rounded:
-            row[:] = row.astype(np.float32)
-    if weight is None:
-        return block.T, None
-    weights = np.broadcast_to(weight.value(values), stop - start)
-    return block.T, np.array(weights, np.float64)
+    weights = None if weight is None else np.empty(stop - start, np.float64)
+    first = 0
+    for n, values in in_pieces(table, start, stop, needs):
+        here = slice(first, first + n)
+        for row, column in zip(block, columns, strict=True):
+            row[here] = column.value(values)
+            if column.label in selection.rounded:
+                row[here] = row[here].astype(np.float32)
+        if weight is not None and weights is not None:
+            weights[here] = weight.value(values)
+        first += n
+    return block.T, weights
 
 
 def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
@@ -138,7 +142,7 @@ def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 def _nonfinite(selection: Selection) -> InputError:
     """Counts what is not finite in the whole sample, and finds the first."""
-    table, events, place = selection.table, 0, ""
+    table, events, place, fix = selection.table, 0, "", "repair the column"
     size = rows_at_once(len(selection.columns))
     for start in range(0, table.n, size):
         block, weight = _read(selection, start, min(start + size, table.n))
@@ -146,25 +150,33 @@ def _nonfinite(selection: Selection) -> InputError:
         events += int((~good).sum())
         if not place and not good.all():
             row = int(np.argmin(good))
-            place = _place(
-                selection, start + row, block[row], None if weight is None else weight[row]
-            )
+            values = [*block[row], *([] if weight is None else [weight[row]])]
+            column = int(np.argmin(np.isfinite(values)))
+            place = _place(selection, start + row, column, float(values[column]))
+            fix = _instead(selection, column) or fix
     more = f", and {events - 1} more such events" if events > 1 else ""
     return InputError(
         table.source,
         "finite numbers",
         place + more,
-        "repair the column, or leave such events out with --drop-nonfinite",
+        f"{fix}, or leave such events out with --drop-nonfinite",
     )
 
 
-def _place(selection: Selection, row: int, values: np.ndarray, weight: np.floating | None) -> str:
-    """Which value of a row is not finite, and where that row is."""
-    labels, table = selection.names, selection.table
-    row_values = list(values)
-    if selection.weight is not None:
-        labels, row_values = [*labels, selection.weight.label], [*row_values, weight]
-    column = int(np.argmin(np.isfinite(row_values)))
+def _place(selection: Selection, row: int, column: int, value: float) -> str:
+    """Where a value is that is not finite."""
+    table, weight = selection.table, selection.weight
+    labels = [*selection.names, *([] if weight is None else [weight.label])]
     source, row_in_file = locate(table, row)
     of_file = f" of {source}" if len(table.parts) > 1 else ""
-    return f"{row_values[column]} in row {row_in_file}, column {labels[column]}{of_file}"
+    return f"{value} in row {row_in_file}, column {labels[column]}{of_file}"
+
+
+def _instead(selection: Selection, column: int) -> str:
+    """What to write where an event may have nothing that a column could be made of."""
+    every = (*selection.columns, *([] if selection.weight is None else [selection.weight]))
+    arrays = selection.table.arrays
+    for name in every[column].needs:
+        if name in arrays and None in arrays[name].shape:
+            return f"where an event has no {name} write at({name}, 0, -1), or where(...)"
+    return ""

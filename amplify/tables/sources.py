@@ -1,11 +1,12 @@
 """What a user names, opened as tables: FILE, FILE:path/inside (an array of an .npz, a data set or
-group of HDF5, a tree of ROOT), a glob of them, or - for standard input.
+group of HDF5, a tree of ROOT), a glob of them, @LIST.txt with such names, or - for standard input.
 
 Several sources are one sample, in their order. Nothing in a file is executed.
 """
 
 import atexit
 import glob
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,9 +15,14 @@ from typing import TypeVar
 
 from amplify.errors import InputError, MissingExtraError
 from amplify.tables.formats import MAGIC, READERS
+from amplify.tables.formats.unread import HOW_TO
+from amplify.tables.layout import shown
+from amplify.tables.opening import refuse_too_much
+from amplify.tables.pool import pooled
 from amplify.tables.table import Table, joined
 
 T = TypeVar("T")
+_LONGEST_LIST = 1 << 24  # bytes of a list of files
 
 
 def open_sample(sources: str | Sequence[str]) -> Table:
@@ -30,8 +36,10 @@ def open_sample(sources: str | Sequence[str]) -> Table:
         raise InputError("input", "at least one file", "none", "name a file")
     tables: list[Table] = []
     try:
-        for source in given:
-            tables += [open_table(file) for file in _expanded(source)]
+        for source in listed_sources(given):
+            for file in _expanded(source):
+                table = open_table(file)
+                tables.append(_sharing(table, tables[0]) if tables else table)
         places = [part.source for table in tables for part in table.parts]
         refuse_twice(places, "files of one sample")
         name = given[0] if len(given) == 1 else f"{given[0]} and {len(given) - 1} more"
@@ -42,17 +50,57 @@ def open_sample(sources: str | Sequence[str]) -> Table:
         raise
 
 
+def listed_sources(sources: Sequence[str]) -> list[str]:
+    """The same with each @LIST.txt replaced by the names in that file, one a line, as they would
+    stand on the command line; empty lines and those after # are comments.
+
+    Raises:
+        InputError: no such list, nothing in it, or a list in a list.
+    """
+    every: list[str] = []
+    for source in sources:
+        if not source.startswith("@") or Path(source).exists():
+            every.append(source)
+            continue
+        names = _names_in(source)
+        if not names or any(name.startswith("@") for name in names):
+            got = "another list" if names else "none"
+            raise InputError(source, "names of files, one a line", got, "write them into it")
+        every += names
+    return every
+
+
+def _names_in(source: str) -> list[str]:
+    path = Path(source[1:])
+    if not path.is_file():
+        raise InputError(source, "a list of files", f"no file {path}", "check the path")
+    if path.stat().st_size > _LONGEST_LIST or path.suffix.lower() in READERS:
+        raise InputError(source, "a text with names of files", "data", "drop the @")
+    lines = path.read_text(errors="surrogateescape").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def _sharing(table: Table, first: Table) -> Table:
+    """The table with the names of another where they are the same: thousands of files would keep
+    them thousands of times.
+    """
+    if table.columns != first.columns or table.dtypes != first.dtypes:
+        return table
+    return table._replace(columns=first.columns, dtypes=first.dtypes)
+
+
 def refuse_twice(sources: Sequence[str], what: str) -> None:
     """Refuses a file, or a place in one, that is named twice: its events would count twice.
 
     Raises:
         InputError: which is named twice.
     """
-    on_disk = [source for source in sources if source != "-"]
-    places = [Path(source).resolve() for source in on_disk]
-    for source, place in zip(on_disk, places, strict=True):
-        if places.count(place) > 1:
+    seen: set[Path] = set()
+    for source in sources:
+        place = Path(source).resolve()
+        if source != "-" and place in seen:
             raise InputError(what, "different files", f"{source} named twice", "name it once")
+        seen.add(place)
 
 
 def open_table(source: str) -> Table:
@@ -60,8 +108,9 @@ def open_table(source: str) -> Table:
 
     Raises:
         InputError: one line with what was expected, what came and what to do.
-        MissingExtraError: Parquet or ROOT without the packages that read them.
+        MissingExtraError: a format without the packages that read it.
     """
+    _refuse_remote(source)
     path, inside = _split(source)
     if str(path) == "-":
         path = _standard_input()
@@ -72,19 +121,26 @@ def open_table(source: str) -> Table:
         raise InputError(source, "a file", "a directory", example)
     if not path.is_file():
         raise InputError(source, "a file", "no such file", "check the path")
-    reader = READERS.get(path.suffix.lower())
+    suffix = _suffix(path)
+    reader = READERS.get(suffix)
     if reader is None:
-        raise InputError(source, f"one of {', '.join(READERS)}", f"'{path.suffix}'", "convert it")
-    table = _guarded(source, path, lambda: reader(source, path, inside))
-    try:
-        refuse_no_events(table)
-    except InputError:
-        table.close()
-        raise
+        raise _unread(source, path, suffix)
+
+    def opened() -> Table:
+        table = _guarded(source, path, lambda: reader(source, path, inside))
+        try:
+            refuse_no_events(table)
+            size = table.n * float(sum(dtype.itemsize for dtype in table.dtypes))
+            refuse_too_much(source, path, table.n, len(table.columns), size)
+        except InputError:
+            table.close()
+            raise
+        return table
+
+    table = pooled(source, path, opened)
+    read = table.read  # not the table itself, which would keep what it is made of
     return table._replace(
-        read=lambda start, stop, names: _guarded(
-            source, path, lambda: table.read(start, stop, names)
-        )
+        read=lambda start, stop, names: _guarded(source, path, lambda: read(start, stop, names))
     )
 
 
@@ -103,13 +159,38 @@ def refuse_no_events(table: Table) -> None:
         )
 
 
+def _suffix(path: Path) -> str:
+    """How a name ends, with what was done to the file before: .csv.gz, say."""
+    last = path.suffix.lower()
+    both = "".join(path.suffixes[-2:]).lower()
+    return both if last in (".gz", ".bz2", ".xz", ".zst") else last
+
+
+def _unread(source: str, path: Path, suffix: str) -> InputError:
+    """What to do about a file of another format."""
+    known = HOW_TO.get(suffix) or HOW_TO.get(f".*{path.suffix.lower()}")
+    if known is not None:
+        got, fix = known(path)
+        return InputError(source, "a format that is read without running anything", got, fix)
+    return InputError(source, f"one of {', '.join(READERS)}", f"'{suffix}'", "convert it")
+
+
+def _refuse_remote(source: str) -> None:
+    """Files on other machines are not read."""
+    if re.match(r"[A-Za-z][\w+.-]*://", source):
+        fix = "copy it to this machine and name the copy"
+        raise InputError(source, "a file on this machine", "a remote path", fix)
+
+
 def _guarded(source: str, path: Path, action: Callable[[], T]) -> T:
     """What a broken file raises as one line; it can be anything, and what it is matters less than
     which file.
     """
     try:
         return action()
-    except (InputError, MissingExtraError):
+    except InputError as error:
+        raise InputError(*map(shown, error.args)) from None  # names of a file may be anything
+    except MissingExtraError:
         raise
     except PermissionError:
         raise InputError(
@@ -117,7 +198,7 @@ def _guarded(source: str, path: Path, action: Callable[[], T]) -> T:
         ) from None
     except Exception as error:
         first_line = str(error).splitlines()[0] if str(error) else error.__class__.__name__
-        reason = " ".join(first_line.split())[:200]
+        reason = shown(" ".join(first_line.split())[:200])
         raise InputError(
             source, f"a readable {path.suffix} file", reason, "write it again"
         ) from None
@@ -125,6 +206,7 @@ def _guarded(source: str, path: Path, action: Callable[[], T]) -> T:
 
 def _expanded(source: str) -> list[str]:
     """The files of a glob, sorted; anything else as it is."""
+    _refuse_remote(source)
     path, inside = _split(source)
     if source == "-" or path.exists() or not glob.has_magic(str(path)):
         return [source]
@@ -157,9 +239,9 @@ def _standard_input() -> Path:
             "pipe a file",
         )
     with tempfile.NamedTemporaryFile(prefix="amplify-", suffix=suffix, delete=False) as file:
+        path = Path(file.name)
+        atexit.register(path.unlink, missing_ok=True)  # also of a run that is stopped meanwhile
         file.write(head)
         while block := sys.stdin.buffer.read(1 << 20):
             file.write(block)
-    path = Path(file.name)
-    atexit.register(path.unlink, missing_ok=True)
     return path

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,7 +138,8 @@ def write_events(
     blocks: Iterable[Mapping[str, np.ndarray]],
     attributes: Mapping[str, Any],
 ) -> None:
-    """Writes n events of six partons or jets as HDF5; the file appears when it is complete.
+    """Writes n events of six partons or jets as HDF5, with a checksum of each piece; the file
+    appears when it is complete.
 
     It holds `momenta` [event, 6, 4] in GeV as (E, px, py, pz), `observables` with one column per
     kinematics.OBSERVABLES and per further column of the blocks, and the attributes as JSON.
@@ -155,41 +157,44 @@ def write_events(
     """
     import h5py
 
-    with whole(out) as unfinished:
+    with whole(out, new=True) as unfinished:
         _reserve(unfinished, n, dtype)
         with h5py.File(unfinished, "w") as file:
-            chunks = (min(n, _ROWS), 6, 4)
-            momenta = file.create_dataset("momenta", (n, 6, 4), dtype, chunks=chunks)
-            columns = {
-                name: file.create_dataset(f"observables/{name}", (n,), "f4")
-                for name in kinematics.OBSERVABLES
-            }
+            made = partial(_dataset, file, n)
+            momenta = made("momenta", np.dtype(dtype), (6, 4))
+            observables = kinematics.OBSERVABLES
+            columns = {name: made(f"observables/{name}", np.dtype("f4")) for name in observables}
             start = 0
             for block in blocks:
                 rows = slice(start, start + len(block["momenta"]))
                 momenta[rows] = block["momenta"]
-                observables = kinematics.observables(block["momenta"]).T
-                values = dict(zip(kinematics.OBSERVABLES, observables, strict=True))
+                known = kinematics.observables(block["momenta"]).T
+                values = dict(zip(observables, known, strict=True))
                 values |= {name: column for name, column in block.items() if name != "momenta"}
                 for name, value in values.items():
                     if name not in columns:
-                        path = f"observables/{name}"
-                        columns[name] = file.create_dataset(path, (n,), value.dtype)
+                        columns[name] = made(f"observables/{name}", value.dtype)
                     columns[name][rows] = value
                 start = rows.stop
             momenta.attrs["columns"] = json.dumps(["E_gev", "px_gev", "py_gev", "pz_gev"])
             momenta.attrs["particles"] = json.dumps(kinematics.PARTICLES)
             for name, value in attributes.items():
                 file.attrs[name] = json.dumps(value)
-        check_free(out)
+
+
+def _dataset(file: Any, n: int, name: str, dtype: np.dtype, shape: tuple[int, ...] = ()) -> Any:
+    """A data set whose damage is noticed when it is read."""
+    chunks = (min(n, _ROWS), *shape)
+    return file.create_dataset(name, (n, *shape), dtype, chunks=chunks, fletcher32=True)
 
 
 def _reserve(path: Path, n: int, dtype: str) -> None:
     """Fills a file of the size that the result will have: HDF5 does not end well on a full disk,
     Python does.
     """
-    momenta = _ROWS * math.ceil(n / _ROWS) * 24 * np.dtype(dtype).itemsize
-    columns = 4 * n * (len(kinematics.OBSERVABLES) + 2)
+    rows = min(n, _ROWS) * math.ceil(n / _ROWS)
+    momenta = rows * 24 * np.dtype(dtype).itemsize
+    columns = 4 * rows * (len(kinematics.OBSERVABLES) + 2)
     size, zeros = momenta + columns + (1 << 16), bytes(1 << 20)
     with open(path, "wb") as file:
         for start in range(0, size, len(zeros)):

@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import shutil
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.storage import whole
+from amplify.locks import file_lock
+from amplify.sealed import load_arrays, load_json, save_arrays, save_json
+from amplify.storage import clear_parts
 from amplify.ttbar import event_files, pythia
 
 _HOPELESS = 50  # chunks without one accepted event
@@ -95,9 +96,13 @@ def run(
     check(n, out, settings, recipe, workers)
     parts = out.with_name(out.name + ".parts")
     try:
-        _claim(parts, settings)
-        chunks, flow = _simulate(n, parts, settings, recipe, workers, progress)
-        write(out, chunks, n, settings, recipe, flow)
+        with file_lock(out):
+            event_files.check_free(out)  # of a run that ended in between
+            clear_parts(out)
+            _claim(parts, settings)
+            chunks, flow = _simulate(n, parts, settings, recipe, workers, progress)
+            write(out, chunks, n, settings, recipe, flow)
+            shutil.rmtree(parts)
     except BrokenProcessPool:
         fix = "start it again: finished chunks are kept"
         expected, got = "processes that finish", "one that was killed"
@@ -107,7 +112,6 @@ def run(
         fix = "make room and start again: finished chunks are kept"
         where = str(error.filename or out)
         raise InputError(where, "to write events", f"'{reason}'", fix) from None
-    shutil.rmtree(parts)
     return out
 
 
@@ -133,9 +137,9 @@ def _simulate(
                 index = len(done) + len(pending)
                 pending.append(pool.submit(stored_chunk, recipe.simulate, parts, settings, index))
             path = pending.pop(0).result()
-            with _opened(path) as chunk:
-                total += len(chunk["momenta"])
-                flow += chunk["cut_flow"]
+            chunk = _opened(path, settings)
+            total += len(chunk["momenta"])
+            flow += chunk["cut_flow"]
             done.append(path)
             progress(min(total, n))
             if len(done) >= _HOPELESS and total == 0:
@@ -166,15 +170,15 @@ def write(
         "cut_flow": flow,
         "acceptance": acceptance(flow),
     }
-    event_files.write_events(out, n, recipe.dtype, _stored_columns(chunks, n), attributes)
+    event_files.write_events(out, n, recipe.dtype, _stored_columns(chunks, n, settings), attributes)
 
 
-def _stored_columns(chunks: list[Path], n: int) -> Iterator[dict[str, np.ndarray]]:
+def _stored_columns(chunks: list[Path], n: int, settings: Any) -> Iterator[dict[str, np.ndarray]]:
     """Momenta and columns of one chunk after the other, n events in all."""
     missing = n
     for path in chunks:
-        with _opened(path) as chunk:
-            columns = {name: chunk[name][:missing] for name in chunk.files if name != "cut_flow"}
+        chunk = _opened(path, settings)
+        columns = {name: chunk[name][:missing] for name in chunk if name != "cut_flow"}
         missing -= len(columns["momenta"])
         yield columns
 
@@ -189,23 +193,29 @@ def acceptance(cut_flow: Mapping[str, int]) -> dict[str, tuple[float, float]]:
 def stored_chunk(
     simulate: Callable[[Any, int], Chunk], parts: Path, settings: Any, index: int
 ) -> Path:
-    """The file of chunk `index`, simulated if it is not there yet."""
-    path = parts / f"{index:06d}.npz"
-    if not path.exists():
+    """The file of chunk `index`, simulated if it is not there yet, or damaged, or of other
+    settings.
+    """
+    path, of = parts / f"{index:06d}.npz", _said(settings)
+    if load_arrays(path, of) is None:
         chunk = simulate(settings, index)
         arrays: dict[str, Any] = {"momenta": chunk.momenta, "cut_flow": chunk.cut_flow}
-        arrays |= chunk.columns
-        with whole(path) as unfinished, open(unfinished, "wb") as file:
-            np.savez(file, **arrays)
+        save_arrays(path, {**arrays, **chunk.columns}, of)
     return path
 
 
-def _opened(path: Path) -> Any:
-    try:
-        return np.load(path)
-    except (zipfile.BadZipFile, ValueError, EOFError):
-        fix = "remove it and start again"
-        raise InputError(str(path), "a stored chunk", "a damaged file", fix) from None
+def _opened(path: Path, settings: Any) -> dict[str, np.ndarray]:
+    """Arrays of a chunk that has just been stored."""
+    arrays = load_arrays(path, _said(settings))
+    if arrays is None:
+        fix = "start again: it is simulated again"
+        raise InputError(str(path), "the chunk that was stored", "a damaged file", fix)
+    return arrays
+
+
+def _said(settings: Any) -> str:
+    """Settings, as chunks know them."""
+    return json.dumps(settings._asdict(), sort_keys=True)
 
 
 def _end_with_parent() -> None:
@@ -219,16 +229,16 @@ def _end_with_parent() -> None:
 
 def _claim(parts: Path, settings: Any) -> None:
     """Makes the directory of chunks, or accepts the one that an interrupted run with the same
-    settings left.
+    settings left. Damaged settings are written again: chunks know theirs.
     """
     note = parts / "settings.json"
-    mine = json.dumps(settings._asdict(), sort_keys=True)
-    if not note.exists():
-        with whole(note) as unfinished:
-            unfinished.write_text(mine)
-    elif (theirs := note.read_text()) != mine:
+    mine = settings._asdict()
+    theirs = load_json(note)
+    if theirs is None:
+        save_json(note, mine)
+    elif theirs != json.loads(json.dumps(mine)):
         fix = "remove the directory or choose another --out"
-        raise InputError(str(parts), f"chunks made with {mine}", theirs, fix)
+        raise InputError(str(parts), f"chunks made with {mine}", str(theirs), fix)
 
 
 def check(n: int, out: Path, settings: Any, recipe: Recipe, workers: int) -> None:

@@ -118,7 +118,7 @@ def test_memory_that_runs_out_is_one_line(tmp_path, monkeypatch, capsys):
     def greedy(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("amplify.analysis.differential.answer", greedy)
+    monkeypatch.setattr("amplify.analysis.differential_answer.answer", greedy)
     with pytest.raises(SystemExit) as stop:
         main(_call(tmp_path))
     line = capsys.readouterr().err.strip()

@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet as pq
 import uproot
 
@@ -88,6 +90,8 @@ def _good(rng, x):
     columns = {"x0": x[:, 0], "x1": x[:, 1]}
     _write_parquet("ab.parquet", columns, use_dictionary=False)
     _write_parquet("checked.parquet", columns, use_dictionary=False, write_page_checksum=True)
+    pyarrow.feather.write_feather(pa.table(columns), "ab.feather")
+    pyarrow.csv.write_csv(pa.table(columns), "ab.csv")
     np.savez("good.npz", **columns)
     np.savez_compressed("packed.npz", **columns)
     np.savez("without.npz", **columns)
@@ -212,5 +216,5 @@ def _no_files():
     Path("loop.npy").symlink_to("loop.npy")
     Path("dangling.npy").symlink_to("nowhere.npy")
     os.mkfifo("pipe.npy")
-    Path("table.csv").write_text("x0,x1\n1,2\n")
+    Path("table.csv").write_text("x0,x1\n1,2\n1,2,3\n")
     Path("bare").write_bytes(Path("a.npy").read_bytes())

@@ -59,18 +59,18 @@ MEMBERS = {
     "complex.npy": "complex128",
     "text.npy": "<U1",
     "dates.npy": "datetime64",
-    "cube.npy": "shape (600, 2, 2)",
+    "cube.npy": "x[0,0]",
     "scalar.npy": "shape ()",
     "no_rows.npy": "at least one event",
     "no_columns.npy": "at least one event",
     "narrow.npy": "members have the same columns",
-    "uneven.npz": "(599,)",
+    "uneven.npz": "1 columns (x0)",
     "empty_archive.npz": "none",
     "not_arrays.npz": "readme.txt",
     "no_rows.parquet": "at least one event",
     "twins.parquet": "x0",
     # places in a file
-    "two.h5:a": "pick one",
+    "two.h5:a": "gen[0]",
     "two.h5:b": "a/gen, a/true",
     "two.h5:scalar": "shape ()",
     "two.h5:link": "two.h5:link",
@@ -98,7 +98,7 @@ MEMBERS = {
     "loop.npy": "no such file",
     "dangling.npy": "no such file",
     "pipe.npy": "a pipe",
-    "table.csv": ".parquet",
+    "table.csv": "Expected 2 columns",
     "bare": ".parquet",
     "nul\0byte.npy": "no such file",
     "x" * 5000 + ".npy": "too long",
@@ -191,11 +191,11 @@ NUMBERS = {
 }
 
 COLUMNS = {
-    "column: unknown": ("column pt: expected one of x0, x1", f"{TWO} --columns pt"),
+    "column: unknown": ("column pt: expected one of x, x0, x1", f"{TWO} --columns pt"),
     "column: unknown, differential": ("column pt", f"{DIFF} --columns pt"),
     "column: twice": ("x0 twice", f"{TWO} --columns x0 x0"),
     "column: jagged": (
-        "flat ones of jagged.parquet: x0, x1",
+        "one number per event, got any number of them in 'Jet_pt'; make one of them: sum(Jet_pt)",
         averaging("jagged.parquet ab.parquet", "--columns Jet_pt"),
     ),
     "column: text": ("string", averaging("jagged.parquet ab.parquet", "--columns name")),
@@ -213,7 +213,7 @@ COLUMNS = {
     "map: unknown": ("--map", f"{TWO} --map x0 pt"),
     "map: same": ("x0 twice", f"{TWO} --map x0 x0"),
     "summary: unknown": ("classifier", f"{DIFF} --summary forest"),
-    "summary: unknown column": ("one of x0, x1", f"{DIFF} --summary column:pt"),
+    "summary: unknown column": ("one of x, x0, x1", f"{DIFF} --summary column:pt"),
     "summary: unknown ratio": ("pt", f"{DIFF} --summary ratio:pt"),
     "summary: no column": ("column:", f"{DIFF} --summary column:"),
     "summary: only a word": ("ratio", f"{DIFF} --summary ratio"),
@@ -276,7 +276,7 @@ WEIGHTS |= {
         differential("weight_one.npz", "weight_nan_a.npz", "--weight-column w"),
     ),
     "weights: jagged": (
-        "jagged",
+        "one number per event",
         averaging("jagged.parquet ab.parquet", "--columns x0 --weight-column Jet_pt"),
     ),
     "weights: no such column": ("column w", f"{TWO} --weight-column w"),
@@ -301,7 +301,7 @@ CUTS = {
     "far.json": ('{"far": {"x0": [50, null]}}', "none in any member"),
     "no_width.json": ('{"empty": {"x0": [1, 1]}}', "low < high"),
     "text.json": ('{"text": {"x0": ["a", 2]}}', "low < high"),
-    "other.json": ('{"other": {"pt": [0, 1]}}', "one of the columns x0, x1"),
+    "other.json": ('{"other": {"pt": [0, 1]}}', "one of the columns x, x0, x1"),
     "broken.json": ('{"broken"', "line 1"),
     "list.json": ("[]", "regions like"),
     "nothing.json": ('{"nothing": {}}', "at least one column"),
@@ -336,10 +336,12 @@ OUTPUT = {
     ),
     "json: a directory": ("folder", f"{TWO} --regions good.yaml --json folder --out run"),
     "an unknown option": ("--bin", f"{TWO} --bin 3"),
-    "no command": ("demo, averaging, differential", ""),
     "an unknown command": ("amplify --help", "nonsense"),
     "report: missing": ("a results.json", "report missing.json"),
     "report: the events": ("no JSON", "report a.npy"),
+    "labels: missing": ("--labels", f"{TWO} --labels missing.yaml"),
+    "labels: the events": ("lines like pt", f"{DIFF} --labels a.npy"),
+    "figures: unknown": ("gif", f"{TWO} --figures gif"),
 }
 
 GENERATORS = {
@@ -367,5 +369,5 @@ MEMBER_CASES = {
 }
 CASES = MEMBER_CASES | SAMPLES | NUMBERS | COLUMNS | WEIGHTS | REGIONS | OUTPUT | GENERATORS
 # what the parser of the command line says: no remedy of ours follows
-PARSED = {"an unknown option", "an unknown command", "no command"}
-PARSED |= {"n_train: text", "n_train: 1.5", "n_train: nothing, differential"}
+PARSED = {"an unknown option", "an unknown command"}
+PARSED |= {"figures: unknown", "n_train: text", "n_train: 1.5", "n_train: nothing, differential"}

@@ -15,6 +15,7 @@ import pytest
 
 from amplify.analysis import opened_members
 from amplify.cli import main
+from amplify.results.paths import relative_to
 from amplify.tables import reading
 from amplify.tables.formats import READERS
 from tests.commands.bad_files import write_files
@@ -189,7 +190,9 @@ def test_a_dry_run_finds_what_is_wrong(case, here, capsys):
 def test_standard_output_is_json_and_nothing_else(command, here, capsys, tmp_path):
     main([*shlex.split(command), "--json", "-", "--out", str(tmp_path / "run")])
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == read(tmp_path / "run")
+    printed, written = json.loads(captured.out), read(tmp_path / "run")
+    assert printed["inputs"][0]["path"] == "a.npy"  # paths in a file are relative to it
+    assert relative_to(printed, tmp_path / "run") == written
     assert "\r" not in captured.err and "\x1b" not in captured.err  # no bars where nobody watches
 
 

@@ -39,7 +39,7 @@ def test_the_training_events_of_files(members, capsys):
     save("train.npz", train)
     save("holdout.npz", {n: np.r_[v[50:], train[n][:50]] for n, v in holdout.items()})
     results = run_averaging(Path("run"), members, "--train train.npz")
-    assert results["settings"]["train"] == ["train.npz"]
+    assert results["settings"]["train"] == ["../train.npz"]
     assert not any("training events" in warning for warning in results["warnings"])
     call = arguments("averaging --members", *members, "--n-train 1000 --train train.npz")
     line = fails(capsys, *call, *arguments("--holdout holdout.npz --out other"))

@@ -108,7 +108,7 @@ def test_cuts_are_learned_by_completion(cut_events, capsys):
     main(_call("--members 3 --holdout holdout.npy --cuts cuts.yaml --rounds 4 --bins 2"))
     results = read(cut_events / "run")
     settings = results["settings"]
-    assert settings["cuts"] == "cuts.yaml" and settings["rounds"] == 4
+    assert settings["cuts"] == "../cuts.yaml" and settings["rounds"] == 4
     assert len(settings["acceptance"]) == len(settings["acceptance_error"]) == 3
     assert all(0.7 < z < 0.97 for z in settings["acceptance"])
     assert "of the generated events passed the cuts; the others were rejected" in (

@@ -311,3 +311,29 @@ def test_a_region_and_its_complement_are_worth_the_same(integral):
     a = averaging_amplification(values, n_train=500, n_gen=9000)
     b = averaging_amplification(1 - values, n_train=500, n_gen=9000)
     np.testing.assert_allclose(a.n_equiv.value, b.n_equiv.value, rtol=2e-3)
+
+
+def test_numbers_of_one_event_scale_what_it_is_worth(x64):
+    """A true event that varies half as much is worth twice the precision, so n_equiv halves;
+    numbers of training events in each region divide it one by one.
+    """
+    rng = np.random.default_rng(0)
+    integral = _members(rng, 0.3, 0.005, 8, 40_000, trials=3).T
+    holdout = Holdout(np.full(3, 0.33), 10_000)
+    plain = averaging_amplification(integral, n_train=1000, n_gen=40_000, holdout=holdout)
+    half = averaging_amplification(
+        integral,
+        n_train=np.array([1000, 500, 100]),
+        n_gen=40_000,
+        holdout=holdout,
+        one_event=np.array([0.5, 1, 1]),
+    )
+    expected = np.array([0.5, 1, 1])
+    for name in ("n_equiv", "n_equiv_bias_aware"):
+        for end, before in zip(getattr(half, name), getattr(plain, name), strict=True):
+            np.testing.assert_allclose(end, expected * before)
+    np.testing.assert_allclose(half.factor.value, plain.factor.value * np.array([0.5, 2, 10]))
+    np.testing.assert_allclose(half.n_equiv_least, expected * plain.n_equiv_least)
+    np.testing.assert_allclose(half.n_equiv_at_n_gen, expected * plain.n_equiv_at_n_gen)
+    for name in ("pull", "bias", "sigma_stat", "status"):
+        np.testing.assert_array_equal(getattr(half, name), getattr(plain, name))

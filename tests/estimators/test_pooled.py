@@ -47,3 +47,21 @@ def test_pooled_amplification_covers(kind, count, members, low, high, x64):
         held += float(factor.low) <= truth <= float(factor.high)
         assert status is Status.RESOLVED
     assert low <= held / 200 <= high
+
+
+def test_parts_of_all_events_are_pooled_by_their_shares():
+    """Two conditions with known shares p: the fractions of all events are p times those at each
+    condition, and sum p I (1 - I) / sum p^2 sigma^2 is G, whatever it is computed from.
+    """
+    rng = np.random.default_rng(1)
+    at_each = [_members(rng, 12, 4, "fit") for _ in range(2)]
+    share = np.repeat([0.8, 0.2], 4)
+    both = np.concatenate(at_each, axis=1)
+    factor, _ = pooled_amplification(both, n_train=1000, share=share)
+    mean, spread = both.mean(axis=0), both.var(axis=0, ddof=1)
+    expected = (share * mean * (1 - mean)).sum() / (share**2 * spread).sum() / 1000
+    assert 0.95 < float(factor.value) / expected < 1.0  # the median of chi^2 lies below its mean
+    alone, status = pooled_amplification(at_each[0], n_train=800)
+    again, _ = pooled_amplification(at_each[0], n_train=1000, share=0.8)
+    np.testing.assert_allclose([*alone], [*again])
+    assert status is Status.RESOLVED

@@ -53,3 +53,13 @@ def test_integer_weights_are_repeated_events_for_the_fraction_and_chunks_add_up(
 def test_bad_weights(x, weight, words):
     with pytest.raises(InputError, match=words):
         rg.fractions(rg.count(REGIONS, np.array(x), np.array(weight)))
+
+
+@pytest.mark.parametrize("n", [100, 1001, 20_000])
+def test_a_region_of_everything_has_the_effective_number_of_the_sample(n):
+    """Rounding leaves it a variance of some 1e-17, of which no number of events follows."""
+    rng = np.random.default_rng(n)
+    weight = rng.choice([-0.5, 0.3, 1.7], n, p=[0.1, 0.4, 0.5])
+    everything = rg.mask(lambda x: np.ones(len(x), bool), "all")
+    found = rg.fractions(rg.count(everything, rng.normal(size=(n, 1)), weight))
+    assert found.n_effective[0] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())

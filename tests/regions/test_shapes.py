@@ -120,3 +120,11 @@ def test_integer_weights_give_the_edges_of_repeated_events():
     for bins in (2, 10, 77):
         of_repeated = rg.quantile_edges(np.repeat(x, w), None, bins)
         np.testing.assert_array_equal(rg.quantile_edges(x, w, bins), of_repeated)
+
+
+def test_a_column_of_few_values_has_fewer_bins():
+    tag = np.random.default_rng(0).random(1000) < 0.3
+    edges = rg.equiprobable_or_fewer(tag, None, 5, "tag")
+    assert edges.tolist() == [-np.inf, 1.0, np.inf]
+    with pytest.raises(InputError, match="distinct edges"):
+        rg.equiprobable_or_fewer(np.ones(10), None, 5, "one value")

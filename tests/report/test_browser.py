@@ -217,7 +217,21 @@ def test_words_stay_in_their_figures(browser):
 
 
 def test_a_phone_does_not_scroll_sideways(browser):
-    phone = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    """Its figures do, and say so until their end is reached."""
+    classes = "return [...document.querySelectorAll('.wide, .scroll')].map(box => box.className)"
+    assert not any("more" in name for name in browser.execute_script(classes) if "wide" in name)
+    phone = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
+
+    def told():
+        names = [name for name in browser.execute_script(classes) if "wide" in name]
+        return names and all(name.split() == ["wide", "more"] for name in names)
+
+    _wait(told)
+    hint = "return getComputedStyle(document.querySelector('.wide'), '::before').content"
+    assert "scroll sideways" in browser.execute_script(hint)
+    browser.execute_script("document.querySelector('.wide').scrollLeft = 10000")
+    _wait(lambda: "end" in browser.execute_script(classes)[0])
+    browser.execute_script("document.querySelector('.wide').scrollLeft = 0")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -62,3 +62,36 @@ def test_latex_sets_numbers(tmp_path):
     write_exports(results, tmp_path / "new")
     assert (tmp_path / "new" / "table.tex").read_text() == tex
     assert (tmp_path / "new" / "table.csv").read_text() == table_csv(results)
+
+
+def test_latex_has_the_formulas_of_the_user():
+    labels = {"pt": {"label": r"$p_T^{\mathrm{lead}}$ & co", "unit": "GeV/c"}}
+    names = {
+        "0 <= pt < 10": r"0 $\leq$ $p_T^{\mathrm{lead}}$ \& co $<$ 10 GeV/c",
+        "pt >= 10": r"$p_T^{\mathrm{lead}}$ \& co $\geq$ 10 GeV/c",
+        "a_b": r"a\_b",
+    }
+    estimates = [averaging_record(name) for name in names]
+    tex = table_latex({"estimates": estimates, "settings": {"labels": labels}})
+    for shown in names.values():
+        assert f"\n{shown} & " in tex
+
+
+@pytest.mark.parametrize(
+    "label", [r"\input{/etc/passwd}", r"$\input{x}$", "$x % y$", "$a & b$", "$x", r"$\nosuch$", 3]
+)
+def test_no_command_gets_into_latex(label):
+    """Of labels in a results.json that somebody edited."""
+    results = {"estimates": [averaging_record("pt < 1")], "settings": {}}
+    plain = table_latex(results)
+    tex = table_latex(results | {"settings": {"labels": {"pt": {"label": label}}}})
+    line = next(line for line in tex.splitlines() if "$<$ 1 &" in line)
+    assert "\\input" not in line and "$\\n" not in line and line.count(" & ") == 9
+    assert tex.count("\n") == plain.count("\n")
+
+
+def test_tables_hold_no_control_characters():
+    results = {"estimates": [averaging_record("a\x1b[31m\udcff < 1")]}
+    text = table_csv(results) + table_latex(results)
+    assert "\x1b" not in text
+    text.encode("utf-8")

@@ -167,6 +167,16 @@ def test_many_regions_fill_several_sheets():
     assert len(few.axes) == 1
 
 
+def test_of_very_many_regions_some_are_drawn(tmp_path, results, monkeypatch):
+    """A figure takes half a second; the table has them all, and the page says so."""
+    regions = [averaging_record(f"a < {i}") for i in range(200)]
+    monkeypatch.setattr("amplify.report.figures.MOST_REGIONS", 30)
+    (figure,) = page_figures({"estimates": regions})["averaging"]
+    assert sum(len(axes.get_yticks()) for axes in figure.axes) == 30
+    monkeypatch.setattr("amplify.report.page.MOST_REGIONS", 1)
+    assert "The first 1 regions are drawn; all " in draw(results, tmp_path)
+
+
 def test_columns_of_regions_part_between_observables():
     def labels(counts):
         return [f"{name} < {i}" for name, count in counts.items() for i in range(count)]

@@ -71,7 +71,8 @@ def test_results_do_not_change(by_averaging):
         by_averaging.answers[0].level = 0.68
 
 
-def test_print_says_verdict_table_and_warnings(by_averaging):
+def test_print_says_verdict_table_and_warnings(by_averaging, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     lines = str(by_averaging).splitlines()
     assert lines[0].startswith("averaging amplification by region, 90 % intervals, two-sided")
     assert lines[1].split()[:4] == ["region", "I", "sigma_stat", "sigma_model"]
@@ -81,6 +82,35 @@ def test_print_says_verdict_table_and_warnings(by_averaging):
     assert [line for line in lines if line.startswith("warning: ")] == [
         f"warning: {warning}" for warning in by_averaging.warnings
     ]
+
+
+def _table(result):
+    """Lines of the table, without its title."""
+    lines = str(result).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("region "))
+    return lines[first : first + 2 + len(result.labels)]
+
+
+@pytest.mark.parametrize("columns", ["", "20", "80", "100"])
+def test_tables_fit_the_line(by_averaging, columns, monkeypatch):
+    """What says most stays: region, G, interval and status; labels are shortened last."""
+    monkeypatch.setenv("COLUMNS", columns)
+    widest = max(80, int(columns or 80))
+    long = f"-1.25 <= {'a_long_name_of_a_column' * 3} < 0.75"
+    answer = dataclasses.replace(by_averaging.answers[0], labels=(long, *by_averaging.labels[1:]))
+    lines = _table(dataclasses.replace(by_averaging, answers=(answer,)))
+    assert max(map(len, lines)) <= widest
+    heads = lines[0].split()
+    assert heads[0] == "region" and heads[-1] == "status" and {"n_equiv", "G"} <= set(heads)
+    assert lines[2].startswith("-1.25 <= a") and "… " not in lines[2] and " < 0.75 " in lines[2]
+
+
+def test_what_a_terminal_would_obey_is_written_out(by_averaging):
+    labels = ("\x1b[31mred\x07 \u202eabc", "[/red]", *by_averaging.labels[2:])
+    answer = dataclasses.replace(by_averaging.answers[0], labels=labels)
+    shown = dataclasses.replace(by_averaging, answers=(answer,), warnings=("\x1b]0;title\x07",))
+    assert not set(str(shown) + shown._repr_html_()) & {"\x1b", "\x07", "\u202e"}
+    assert r"\x1b[31mred\x07 \u202eabc" in str(shown) and "[/red]" in str(shown)
 
 
 def test_the_shell_shows_one_line(by_averaging):

@@ -14,7 +14,7 @@ from amplify.errors import AmplifyError, InputError
 from amplify.tables import files
 from tests.commands.bad_files import npy_header, write_files
 
-GOOD = ["a.npy", "good.npz", "good.h5", "ab.parquet", "a.root"]
+GOOD = ["a.npy", "good.npz", "good.h5", "ab.parquet", "a.root", "ab.feather", "ab.csv"]
 
 
 @pytest.fixture(scope="module")

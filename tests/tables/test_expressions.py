@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from amplify.errors import AmplifyError, InputError
 from amplify.tables import expressions, files
 from amplify.tables.expressions import FUNCTIONS, parse
+from amplify.tables.names import names_of
 
 RNG = np.random.default_rng(0)
 COLUMNS = {
@@ -295,18 +296,19 @@ def test_huge_powers_take_no_time():
 @settings(max_examples=300, deadline=None)
 @given(
     st.text(max_size=40)
-    | st.text(alphabet="xy0123.+-*/%<>=!&|~()[]`,: andortsqhp_'\"\n", max_size=40)
+    | st.text(alphabet="xyaj0123.+-*/%<>=!&|~()[]`,: andortsqhpumc_'\"\n", max_size=40)
 )
 def test_random_text_raises_nothing_else(text):
+    known = names_of(["x", "y", "pt [GeV]"], {"a": (3,), "j": (None,)})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            expression = parse(text, ["x", "y", "pt [GeV]"])
+            expression = parse(text, known)
         except AmplifyError as error:
             assert str(error)
             return
-    assert expression.needs and set(expression.needs) <= {"x", "y", "pt [GeV]"}
+    assert expression.needs and set(expression.needs) <= {"x", "y", "pt [GeV]", "a", "j"}
 
 
 @pytest.fixture

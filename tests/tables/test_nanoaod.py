@@ -99,13 +99,13 @@ def test_flat_branches_are_columns_and_jagged_ones_are_refused(tmp_path):
     [
         (["m0.root", "m1.root"], "", "Events, Runs; give m0.root:TREE"),
         (EVENTS, "", "jagged"),
-        (EVENTS, "--columns Jet_pt", "MET_pt"),
-        (EVENTS, "--columns Jet_pt", "flat ones of m0.root:Events: "),
+        (EVENTS, "", "or make one number of others, as sum(Jet"),
+        (EVENTS, "--columns Jet_pt", "make one of them: sum(Jet_pt), max"),
         (EVENTS, "--columns MET_pt --weight-column Jet_pt", "one number per event"),
         (EVENTS, "--columns MET", "no such column"),
-        (EVENTS, "--columns 2*Jet_pt", "jagged"),
-        (EVENTS, "--columns Jet_pt[0]", "jagged"),
-        (EVENTS, "--columns MET_pt --regions cuts.yaml", "jagged"),
+        (EVENTS, "--columns 2*Jet_pt", "sum(2*Jet_pt)"),
+        (EVENTS, "--columns Jet_pt[0]", "write at(Jet_pt, 0, -1)"),
+        (EVENTS, "--columns MET_pt --regions cuts.yaml", "any(Jet_pt > 30)"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_the_alternatives(members, more, words, two_members, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amplify.tables import files, memory
-from amplify.tables.physics import ignored_columns, weight_notes
+from amplify.tables.physics import ignored_columns, unused_weights, weight_notes
 
 RNG = np.random.default_rng(0)
 
@@ -110,3 +110,18 @@ def test_weights_are_told_where_none_was_named():
     assert weight_notes(ignored, "other") == [] and weight_notes({"n": "row number"}, None) == []
     (note,) = weight_notes(dict.fromkeys(["gen w", "w"], "weight by its name"), None)
     assert "--weight-column 'gen w'" in note
+
+
+def test_weights_that_change_are_named_also_where_columns_are():
+    """Events of particles are read by expressions alone, and weights are easily forgotten."""
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], 50)
+    names = ["pt", "genWeight", "xsec_weight"]
+    table = memory.from_array(
+        np.stack([rng.normal(size=50), signs, np.ones(50)], axis=1), names=names
+    )
+    (said,) = unused_weights([table, table], ["pt"])
+    assert said.startswith(
+        "genWeight looks like weights and is not used: --weight-column genWeight"
+    )
+    assert unused_weights([table], ["pt", "genWeight"]) == []

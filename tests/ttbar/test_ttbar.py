@@ -19,8 +19,10 @@ import pytest
 
 from amplify.cli import main
 from amplify.errors import DivergedError, InputError, MissingExtraError
+from amplify.locks import file_lock
 from amplify.ttbar import jets, partons, simulation
 from amplify.ttbar import kinematics as k
+from amplify.ttbar.event_files import open_events
 from amplify.ttbar.partons import TtbarSettings
 
 SETTINGS = TtbarSettings(seed=7)
@@ -251,10 +253,55 @@ def test_bad_input(tmp_path):
     simulation._claim(tmp_path / "y.h5.parts", TtbarSettings(seed=1))
     with pytest.raises(InputError, match="remove the directory"):
         partons.simulate(10, tmp_path / "y.h5", TtbarSettings(seed=2), workers=1)
-    (tmp_path / "z.h5.parts").mkdir()
-    (tmp_path / "z.h5.parts" / "000000.npz").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="damaged"):
-        partons.simulate(10, tmp_path / "z.h5", workers=1)
+
+
+def test_damaged_chunks_are_simulated_again(tmp_path):
+    """A flipped bit, half a file, other settings: never used."""
+    simulated = []
+
+    def simulate(settings, index):
+        simulated.append(index)
+        return simulation.Chunk(np.full((5, 6, 4), settings.seed + index), np.ones(4, int))
+
+    def chunk(settings=SETTINGS):
+        path = simulation.stored_chunk(simulate, tmp_path, settings, 3)
+        assert simulation._opened(path, settings)["momenta"][0, 0, 0] == settings.seed + 3
+        return path
+
+    whole = chunk().read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    chunk()
+    assert simulated == [3]
+    for damage in (bytes(flipped), whole[:100], b"", b"{}"):
+        chunk().write_bytes(damage)
+        chunk()
+    assert len(simulated) == 5
+    chunk(TtbarSettings(seed=8))
+    assert len(simulated) == 6
+    (tmp_path / "settings.json").write_text("{}")
+    simulation._claim(tmp_path, SETTINGS)
+    with pytest.raises(InputError, match="chunks made with"):
+        simulation._claim(tmp_path, TtbarSettings(seed=8))
+
+
+def test_damage_in_a_file_of_events_is_noticed(undisturbed, tmp_path):
+    content = bytearray(undisturbed.read_bytes())
+    content[len(content) // 3] ^= 1
+    path = tmp_path / "a.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="data that HDF5 can decode"):
+        open_events(path)
+
+
+def test_two_simulations_into_one_file(tmp_path):
+    out = tmp_path / "a.h5"
+    with (
+        file_lock(out),
+        pytest.raises(InputError, match=rf"held by process {os.getpid()} on "),
+    ):
+        partons.simulate(10, out, SETTINGS, workers=1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

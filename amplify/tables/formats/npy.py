@@ -29,6 +29,7 @@ _NOT_A_HEAD = (
 )
 _LENGTHS = {1: ("<H", "latin1"), 2: ("<I", "latin1"), 3: ("<I", "utf8")}  # by version
 _LONGEST_HEAD = 1 << 20  # bytes
+_LARGEST = 1 << 63  # size of an axis that no computer holds
 
 
 class Header(NamedTuple):
@@ -104,12 +105,11 @@ def read_header(stream: Any, source: str) -> Header:
             source,
             "numbers",
             "pickled objects",
-            "they could run code and are refused; store float32 or float64",
+            "they could run code and are refused; numpy.save(path, x.astype(float)) is safe",
         )
-    if not shape or not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise InputError(
-            source, "shape [event, column]", f"shape {shape}", "store one row per event"
-        )
+    if not shape or not all(type(n) is int and 0 <= n < _LARGEST for n in shape):
+        got = f"shape {str(shape)[:80]}"
+        raise InputError(source, "shape [event, column]", got, "store one row per event")
     return Header(dtype, shape, fortran, stream.tell())
 
 
@@ -127,6 +127,9 @@ def stored(header: Header, take: Callable[[int, int], np.ndarray]) -> Stored:
     def fortran_rows(start: int, stop: int) -> np.ndarray:
         offsets = [(column * shape[0] + start) * dtype.itemsize for column in range(items)]
         columns = [take(offset, stop - start) for offset in offsets]
-        return np.stack(columns, axis=1) if columns else np.empty((stop - start, 0), dtype)
+        if not columns:
+            return np.empty((stop - start, *shape[1:]), dtype)
+        block = np.stack(columns, axis=1).reshape(stop - start, *shape[:0:-1])
+        return block.transpose(0, *range(len(shape) - 1, 0, -1))
 
-    return Stored(dtype, shape, fortran_rows if header.fortran and len(shape) == 2 else rows)
+    return Stored(dtype, shape, fortran_rows if header.fortran and len(shape) > 1 else rows)

@@ -1,6 +1,9 @@
 """Reader of .npz, an archive of .npy files; compressed ones are read as they come."""
 
+import struct
 import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,69 +12,130 @@ import numpy as np
 from amplify.errors import InputError
 from amplify.tables.arrays import table_of
 from amplify.tables.formats.npy import Header, read_header, stored
+from amplify.tables.opening import refuse_too_much
 from amplify.tables.table import Table
 from amplify.text import listed
 
+_BLOCK = 1 << 22
+_LOCAL_HEAD = 30  # bytes before the name of a member, which ends with two lengths
+
 
 def npz(source: str, path: Path, inside: str) -> Table:
-    """One array, or one-dimensional arrays as columns."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if inside and inside not in names:
-            raise InputError(
-                source, f"one of the arrays {listed(names)}", inside, "choose one of them"
-            )
-        headers = {}
-        for name in [inside] if inside else names:
-            with archive.open(f"{name}.npy") as stream:
-                headers[name] = read_header(stream, f"{source} array {name}")
-    members = {name: _Member(path, name, header) for name, header in headers.items()}
-    arrays = {name: stored(headers[name], member.take) for name, member in members.items()}
+    """One array, or arrays with the same number of rows as columns."""
+    archive = _Archive(path)
+    try:
+        members = _members(source, archive, inside)
+        size = float(sum(member.header.size for member in members.values()))
+        rows = max((member.header.shape[0] for member in members.values()), default=0)
+        refuse_too_much(source, path, rows, len(members), size)
+        arrays = {name: stored(member.header, member.take) for name, member in members.items()}
+        return table_of(source, path, arrays, archive.close)
+    except BaseException:
+        archive.close()
+        raise
 
-    def close() -> None:
-        for member in members.values():
+
+def _members(source: str, archive: "_Archive", inside: str) -> "dict[str, _Member]":
+    names = [name.removesuffix(".npy") for name in archive.zip.namelist()]
+    known = set(names)
+    if inside and inside not in known:
+        raise InputError(source, f"one of the arrays {listed(names)}", inside, "choose one of them")
+    if len(known) < len(names):
+        twice = max(names, key=Counter(names).__getitem__)
+        raise InputError(source, "each array once", f"{twice} twice", "write it again")
+    members = {}
+    for name in [inside] if inside else names:
+        with archive.zip.open(f"{name}.npy") as stream:
+            header = read_header(stream, f"{source} array {name}")
+        members[name] = _Member(archive, name, header)
+    return members
+
+
+class _Archive:
+    """One open file, whatever the number of arrays in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.zip = zipfile.ZipFile(path)
+        self.streams: list[_Member] = []
+
+    def close(self) -> None:
+        """Closes the file, and what is read of it."""
+        for member in self.streams:
             member.close()
-
-    return table_of(source, path, arrays, close)
+        self.streams.clear()
+        self.zip.close()
 
 
 class _Member:
-    """An array in an archive. Its bytes come in their order, so the place is kept; going back means
-    to start again. Closed at its end.
+    """An array in an archive. Bytes of a compressed one come in their order, so the place is kept;
+    going back means to start again.
     """
 
-    def __init__(self, path: Path, name: str, header: Header) -> None:
-        self.path, self.name, self.header = path, name, header
-        self.archive: zipfile.ZipFile | None = None
+    def __init__(self, archive: _Archive, name: str, header: Header) -> None:
+        self.archive, self.name, self.header = archive, name, header
+        self.info = archive.zip.getinfo(f"{name}.npy")
         self.stream: Any = None
+        self.begin: int | None = None  # of the bytes of a member that is not compressed
 
     def take(self, offset: int, count: int) -> np.ndarray:
         """`count` items from a place in bytes.
 
         Raises:
-            InputError: the file ends before them.
+            InputError: the file ends before them, or has changed since it was written.
         """
+        if count == 0 or self.header.dtype.itemsize == 0:
+            return np.empty(count, self.header.dtype)
+        if self.info.compress_type == zipfile.ZIP_STORED:
+            begin = self._checked_begin() + self.header.end + offset
+            block = np.fromfile(self.archive.path, self.header.dtype, count, offset=begin)
+        else:
+            block = self._decompressed(offset, count)
+        if len(block) != count or offset + block.nbytes > self.header.size:
+            raise self._damaged("more bytes of numbers", "the end")
+        return block
+
+    def _checked_begin(self) -> int:
+        """Where the bytes of the member begin; all of them are checked once. `zipfile` checks them
+        only where they are read without a jump.
+        """
+        if self.begin is not None:
+            return self.begin
+        with open(self.archive.path, "rb") as file:
+            file.seek(self.info.header_offset + _LOCAL_HEAD - 4)
+            begin = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
+            file.seek(begin)
+            left, digest = self.info.file_size, 0
+            while left and (block := file.read(min(left, _BLOCK))):
+                digest, left = zlib.crc32(block, digest), left - len(block)
+        if left or digest != self.info.CRC:
+            raise self._damaged(f"bytes with the CRC {self.info.CRC:08x}", f"{digest:08x}")
+        if self.info.file_size < self.header.end + self.header.size:
+            raise self._damaged(f"{self.header.size} bytes of numbers", "fewer")
+        self.begin = begin
+        return begin
+
+    def _decompressed(self, offset: int, count: int) -> np.ndarray:
         if self.stream is None or self.stream.tell() > self.header.end + offset:
             self.close()
-            self.archive = zipfile.ZipFile(self.path)
-            self.stream = self.archive.open(f"{self.name}.npy")
+            self.stream = self.archive.zip.open(self.info)
+            self.archive.streams.append(self)
         self.stream.seek(self.header.end + offset)
         block = np.empty(count, self.header.dtype)
-        read = self.stream.readinto(block.view(np.uint8).data) if block.nbytes else 0
+        read = self.stream.readinto(block.view(np.uint8).data)
         if read != block.nbytes:
-            raise InputError(
-                f"{self.path} array {self.name}",
-                f"{block.nbytes} more bytes of numbers",
-                "the end",
-                "the file is truncated, write it again",
-            )
+            raise self._damaged(f"{block.nbytes} more bytes of numbers", "the end")
         if offset + block.nbytes >= self.header.size:
+            self.stream.read(1)  # at the end bytes are checked
             self.close()
         return block
 
+    def _damaged(self, expected: str, got: str) -> InputError:
+        what = f"{self.archive.path} array {self.name}"
+        return InputError(what, expected, got, "the file is damaged, write it again")
+
     def close(self) -> None:
-        """Closes the file until it is read again."""
-        for opened in (self.stream, self.archive):
-            if opened is not None:
-                opened.close()
-        self.stream = self.archive = None
+        """Drops what is read of it."""
+        if self.stream is not None:
+            self.stream.close()
+        self.stream = None

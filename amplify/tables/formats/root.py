@@ -1,23 +1,24 @@
-"""Reader of ROOT, a TTree or an RNTuple: flat branches and those with a fixed number of values per
-event. Needs the extra [io].
+"""Reader of ROOT, a TTree or an RNTuple: flat branches, those with a fixed number of values per
+event, and jagged ones. Needs the extra [io].
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from amplify.errors import InputError
-from amplify.tables.arrays import element_of
-from amplify.tables.formats.common import JAGGED, missing
-from amplify.tables.table import Part, Table, elements, numbers
+from amplify.tables.formats.common import missing
+from amplify.tables.layout import JAGGED, Fields, table_of_fields
+from amplify.tables.table import Array, Jagged, Table, numbers
 from amplify.text import listed
 
 _TREES = ("TTree", "ROOT::RNTuple", "TNtuple", "TNtupleD")
-
-# of every branch: type and shape of an event's values, or why they are no numbers
-Branches = Mapping[str, tuple[np.dtype, tuple[int, ...]] | str]
+_NUMBERS = {"bool": "bool", "float": "f4", "double": "f8"} | {
+    f"std::{sign}int{bits}_t": f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)
+}
 
 
 def root(source: str, path: Path, inside: str) -> Table:
@@ -32,8 +33,9 @@ def root(source: str, path: Path, inside: str) -> Table:
         name = _chosen(source, path, inside, [n for n, kind in kinds.items() if kind in _TREES])
         tree = file[name]
         is_ntuple = kinds[name] == "ROOT::RNTuple"
-        branches = _ntuple_branches(tree) if is_ntuple else _tree_branches(tree)
-        return _table(source, path, tree, branches, file.close)
+        fields = _ntuple_fields(tree) if is_ntuple else _tree_fields(tree)
+        n = int(tree.num_entries)
+        return table_of_fields(source, path, n, fields, _reader(tree, fields), file.close)
     except BaseException:
         file.close()
         raise
@@ -57,63 +59,70 @@ def _chosen(source: str, path: Path, inside: str, trees: Sequence[str]) -> str:
     return inside or trees[0]
 
 
-def _tree_branches(tree: Any) -> Branches:
-    branches: dict[str, tuple[np.dtype, tuple[int, ...]] | str] = {}
+def _tree_fields(tree: Any) -> Fields:
+    fields: dict[str, Array | str] = {}
     for name, branch in tree.items():
         kind = branch.interpretation
-        if type(kind).__name__ == "AsDtype" and numbers(kind.to_dtype.base):
-            branches[name] = (kind.to_dtype.base.newbyteorder("="), kind.inner_shape)
+        which = type(kind).__name__
+        if which == "AsDtype" and numbers(kind.to_dtype.base):
+            fields[name] = Array(kind.inner_shape, kind.to_dtype.base.newbyteorder("="))
+        elif which == "AsJagged" and type(kind.content).__name__ == "AsDtype":
+            fields[name] = _jagged(kind.content)
         elif len(branch.branches) == 0:
-            branches[name] = JAGGED if type(kind).__name__ == "AsJagged" else str(kind)
-    return branches
+            fields[name] = str(kind)
+    return fields
 
 
-def _ntuple_branches(tree: Any) -> Branches:
-    integers = {
-        f"std::{sign}int{bits}_t": f"{sign}int{bits}"
-        for sign in ("u", "")
-        for bits in (8, 16, 32, 64)
+def _jagged(content: Any) -> Array | str:
+    dtype = content.to_dtype.base
+    if not numbers(dtype):
+        return JAGGED
+    return Array((None, *content.inner_shape), dtype.newbyteorder("="))
+
+
+def _ntuple_fields(tree: Any) -> Fields:
+    return {
+        field.name: _typed(field.typename or "") or field.typename or "a group of fields"
+        for field in tree.values(recursive=False)
     }
-    simple = {"bool": "bool", "float": "f4", "double": "f8"} | integers
-    branches: dict[str, tuple[np.dtype, tuple[int, ...]] | str] = {}
-    for field in tree.values(recursive=False):
-        name, kind = field.name, field.typename
-        if kind in simple:
-            branches[name] = (np.dtype(simple[kind]), ())
-        elif "vector<" in kind or "RVec<" in kind:
-            branches[name] = JAGGED
-        else:
-            branches[name] = kind or "a group of fields"
-    return branches
 
 
-def _table(
-    source: str, path: Path, tree: Any, branches: Branches, close: Callable[[], None]
-) -> Table:
-    places: dict[str, tuple[str, int | None]] = {}  # of a column: its branch, and element in it
-    dtypes, refused = [], {}
-    for branch, kind in branches.items():
-        if isinstance(kind, str):
-            refused[branch] = kind
-            continue
-        dtype, shape = kind
-        for i, name in enumerate(elements(branch, shape)):
-            places[name] = (branch, i if shape else None)
-            dtypes.append(dtype)
+def _typed(name: str) -> Array | str | None:
+    """Numbers of a C++ type; why they are none, or None of one that is not known."""
+    if name in _NUMBERS:
+        return Array((), np.dtype(_NUMBERS[name]))
+    if fixed := re.fullmatch(r"std::array<(.+),\s*(\d+)>", name):
+        inner = _typed(fixed[1])
+        if isinstance(inner, Array) and None not in inner.shape:
+            return Array((int(fixed[2]), *inner.shape), inner.dtype)
+        return inner and name
+    if loose := re.fullmatch(r"(?:std::vector|ROOT::VecOps::RVec|ROOT::RVec)<(.+)>", name):
+        inner = _typed(loose[1])
+        if isinstance(inner, Array) and None not in inner.shape:
+            return Array((None, *inner.shape), inner.dtype)
+        return JAGGED
+    return None
 
-    def read(start: int, stop: int, names: Sequence[str]) -> list[np.ndarray]:
-        fields = list(dict.fromkeys(places[name][0] for name in names))
-        block = tree.arrays(fields, entry_start=start, entry_stop=stop, library="np")
-        return [element_of(block[places[name][0]], places[name][1]) for name in names]
 
-    n = int(tree.num_entries)
-    return Table(
-        source,
-        columns=tuple(places),
-        dtypes=tuple(dtypes),
-        n=n,
-        read=read,
-        parts=(Part(source, path, n),),
-        close=close,
-        refused=refused,
-    )
+def _reader(tree: Any, fields: Fields) -> Any:
+    """Reads fields, without awkward where all are of fixed size."""
+
+    def read(start: int, stop: int, names: Sequence[str]) -> list[Any]:
+        kinds = [fields[name] for name in names]
+        is_jagged = any(isinstance(kind, Array) and None in kind.shape for kind in kinds)
+        library = "ak" if is_jagged else "np"
+        block = tree.arrays(names, entry_start=start, entry_stop=stop, library=library)
+        return [_values(block[name]) for name in names]
+
+    return read
+
+
+def _values(x: Any) -> Any:
+    """Values [row, ...] of NumPy, or those of awkward, `Jagged` where they are."""
+    if isinstance(x, np.ndarray):
+        return x
+    import awkward as ak
+
+    if not str(x.type).split(" * ")[1].startswith("var"):
+        return ak.to_numpy(x)
+    return Jagged(ak.to_numpy(ak.flatten(x, axis=1)), ak.to_numpy(ak.num(x, axis=1)))
