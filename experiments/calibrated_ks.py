@@ -13,7 +13,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jax.scipy.special import ndtri
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -21,6 +20,7 @@ from scipy.special import ndtr
 
 from amplify.devices import use_all_cores
 from amplify.estimators import calibrated
+from experiments import study
 
 L = np.concatenate([np.arange(0, 3, 0.125), np.arange(3, 8, 0.5), np.geomspace(8, 128, 13)])
 # even steps in standard deviations: quantiles are nearly linear in them
@@ -84,4 +84,4 @@ def suprema(key: PRNGKeyArray, n: int, points: int) -> Float[Array, "n L"]:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

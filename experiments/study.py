@@ -6,10 +6,15 @@ initialisations, `bootstrap` from networks trained on resampled events of the se
 is that of `same` against the truth, over sets and members: the network a user would have.
 """
 
+import atexit
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +22,10 @@ import numpy as np
 import tyro
 
 from amplify.errors import AmplifyError, InputError
+from amplify.locks import directory_lock
 from amplify.results.records import environment, write_json
-from amplify.storage import whole
+from amplify.sealed import load_arrays, load_json, save_arrays, save_json
+from amplify.stops import interrupted, said, stoppable
 
 
 class Calibration(NamedTuple):
@@ -109,14 +116,15 @@ def pooled_amplification(
 
 def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays from `path`, or computed and written there: an interrupted study continues with the
-    part that is missing.
+    part that is missing, or damaged.
     """
+    stored = load_arrays(path)
+    if stored is not None:
+        return stored
     if path.exists():
-        with np.load(path) as stored:
-            return dict(stored)
+        print(f"{path} is damaged, or of an older version: computed again", file=sys.stderr)
     arrays = compute()
-    with whole(path) as unfinished, open(unfinished, "wb") as file:
-        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+    save_arrays(path, arrays)
     return arrays
 
 
@@ -137,30 +145,49 @@ def rows(
 
 
 def run(main: Callable[..., Any]) -> None:
-    """The command line of a study; errors are one line and exit code 2."""
+    """The command line of a study; errors are one line and exit code 2, interruptions one line."""
     try:
-        tyro.cli(main)
+        with stoppable():
+            tyro.cli(main)
     except AmplifyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error), 2)
+    except BrokenPipeError:  # whoever reads has enough, as head does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.exit(141)
+    except OSError as error:
+        _fail(said(error), 2)
+    except KeyboardInterrupt as error:
+        _fail(*interrupted(error))
+
+
+def _fail(line: str, code: int) -> None:
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)
 
 
 def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
-    """Writes the resolved config, and what else decides the results, beside them; a directory that
-    holds another config is refused.
+    """Holds the directory for this process, and writes the resolved config, and what else decides
+    the results, into it. Parts of a config that is damaged are put aside.
+
+    Raises:
+        InputError: the directory holds another config, or another study writes there.
     """
     path = out / "config.json"
-    text = json.dumps(asdict(config) | (inputs or {}), indent=2, sort_keys=True)
+    mine = json.loads(json.dumps(asdict(config) | (inputs or {})))
     try:
-        if path.exists() and path.read_text() != text:
+        _hold(out.absolute())
+        theirs = load_json(path)
+        if theirs is None:
+            if (out / "parts").exists():
+                _put_aside(out / "parts")
+            save_json(path, mine)
+        elif theirs != mine:
             raise InputError(
                 str(out),
                 "results of this config",
                 f"{path.name} of another",
                 "choose another --out or remove the directory",
             )
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
     except OSError as error:
         raise InputError(
             str(out),
@@ -168,6 +195,22 @@ def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
             error.strerror or str(error),
             "choose another --out",
         ) from None
+    for left in (path for folder in (out, out / "parts") for path in folder.glob("*.part")):
+        left.unlink(missing_ok=True)  # of a study that was killed
+
+
+@cache
+def _hold(out: Path) -> None:
+    """Locks the directory until this process ends; it may claim it again."""
+    held = ExitStack()
+    held.enter_context(directory_lock(out))
+    atexit.register(held.close)
+
+
+def _put_aside(parts: Path) -> None:
+    """Renames parts whose config nobody knows."""
+    places = (parts.with_name(f"{parts.name}-of-unknown-config-{i}") for i in count(1))
+    parts.rename(next(place for place in places if not place.exists()))
 
 
 def record(

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import tyro
 
 from amplify.plots.looks import STYLE
+from experiments import study
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("fig*.py"))
@@ -45,4 +46,4 @@ def main(figures: Annotated[list[str], tyro.conf.Positional], out: Path = HERE /
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
+
+from experiments import study
 
 EVENTS, HOLDOUT, COLUMNS, MEMBERS = 100_000, 10_000, 3, 8
 
@@ -120,4 +121,4 @@ def _run(command: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

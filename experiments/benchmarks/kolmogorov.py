@@ -18,7 +18,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from scipy.stats import ks_2samp
 
 from amplify.estimators.kolmogorov import (
@@ -27,6 +26,7 @@ from amplify.estimators.kolmogorov import (
     ks_distance,
     null_distances,
 )
+from experiments import study
 
 
 def main(
@@ -128,4 +128,4 @@ def stream(values: int, holdout: int = 100_000, chunk: int = 1 << 22) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

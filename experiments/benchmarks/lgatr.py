@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
+
+from experiments import study
 
 IN_MV, IN_S, OUT_S = 3, 4, 4
 CASES = {  # name: blocks, tokens
@@ -205,4 +206,4 @@ def _lgatr(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

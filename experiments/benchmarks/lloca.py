@@ -17,11 +17,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify.nets.frames import lab_references
 from amplify.nets.lloca import LLoCa, LLoCaConfig
 from amplify.nets.transformer import Transformer
+from experiments import study
 
 SCALARS, OUT_SCALARS = 14, 2
 
@@ -183,4 +183,4 @@ def _lloca(momenta: np.ndarray, scalars: np.ndarray, passes: int) -> dict[str, C
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

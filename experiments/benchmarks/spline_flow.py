@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify.devices import use_all_cores
 from amplify.generators import spline
@@ -27,6 +26,7 @@ from amplify.sampling import sample_members
 from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
+from experiments import study
 
 BATCH, N_TRAIN = 256, 10_000
 
@@ -181,4 +181,4 @@ def _seconds(run: Callable[[], Any]) -> float:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

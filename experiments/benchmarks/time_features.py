@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify import regions as rg
 from amplify.devices import use_all_cores
@@ -20,6 +19,7 @@ from amplify.generators.flow_matching import Solver, vector_flow
 from amplify.integrals import member_integrals
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
+from experiments import study
 
 
 @dataclass(frozen=True)
@@ -85,4 +85,4 @@ def main(config: Config = Config()) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)

@@ -15,14 +15,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from amplify import regions as rg
 from amplify.generators.charts import helicity_chart
 from amplify.sampling import sobol_latents
 from amplify.training.fit import fit
 from amplify.ttbar.partons import TtbarSettings, simulate
-from experiments import ttbar
+from experiments import study, ttbar
 from experiments.ttbar_analysis import study_regions, table
 
 
@@ -76,4 +75,4 @@ def main(config: Config = Config()) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    study.run(main)
