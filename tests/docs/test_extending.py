@@ -54,7 +54,7 @@ def test_each_kind_of_extension_has_a_contract():
         "test_gaussian_ratio",
         "test_mean_spread",
         "test_laplace",
-        "test_comma_separated",
+        "test_tab_separated",
         "test_noise_share",
     ]
     assert all(contract.removeprefix("test_") + ".py" in FILES for contract in CONTRACTS)
@@ -69,8 +69,8 @@ def test_each_kind_of_extension_has_a_contract():
     ],
 )
 def test_contract(contract, name, folder, formats, request):
-    if contract == "test_comma_separated":  # the registration of an earlier test is forgotten
-        sys.modules.pop("comma_separated", None)
+    if contract == "test_tab_separated":  # the registration of an earlier test is forgotten
+        sys.modules.pop("tab_separated", None)
         sys.modules.pop(contract, None)
     function = getattr(importlib.import_module(contract), name)
     marks = [mark.args for mark in getattr(function, "pytestmark", [])]  # of parametrized tests
