@@ -34,13 +34,14 @@ from amplify.analysis.strata_sums import (
 )
 from amplify.errors import EmptyRegionError
 from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.bias import squared_bias_of_marked
 from amplify.estimators.pooled import pooled_amplification
 from amplify.estimators.same_data import Agreement, agreement
 from amplify.progress import Progress
 from amplify.results.fit_inputs import BINNINGS, TOGETHER
 from amplify.results.result import Answer, Result
 from amplify.tables import files
-from amplify.types import AveragingEstimate, Events, Holdout, Status
+from amplify.types import AveragingEstimate, Events, Holdout, Interval
 
 
 def answer_at_condition(
@@ -230,7 +231,7 @@ def _worth_by_condition(
     records = []
     estimate = answer.estimate
     assert isinstance(estimate, AveragingEstimate)
-    squares = np.where(estimate.status == Status.BIASED, np.asarray(estimate.bias) ** 2, 0.0)
+    squares = squared_bias_of_marked(estimate, answer.level)
     for r in np.unique(at):
         rows = np.flatnonzero((at == r) & (integral > 0).any(axis=0))
         if not len(rows):
@@ -246,16 +247,17 @@ def _worth_by_condition(
         )
         inside = estimate.integral[at == r]
         binomial = float((of_one[at == r] * inside * (1 - inside)).sum())
-        bias = float(squares[at == r].sum()) / binomial if binomial > 0 else 0.0
+        bias = Interval(*(float(b[at == r].sum()) / (binomial or 1.0) for b in squares))
         trained = max(n_train, 1.0)
-        value, low, high = (with_bias(float(f) * trained, bias) / trained for f in factor)
+        worth = with_bias(Interval(*(float(f) * trained for f in factor)), bias)
+        value, low, high = (end / trained for end in worth)
         records.append(
             {
                 "condition": int(r),
                 "n_train": n_train,
                 "amplification": value,
                 "amplification_interval": [low, high],
-                "status": "biased" if bias > 0 else status.name.lower(),
+                "status": "biased" if bias.value > 0 else status.name.lower(),
             }
         )
     return records

@@ -12,6 +12,7 @@ from amplify.analysis.in_regions import MOST_REGIONS, members_in_regions, overla
 from amplify.analysis.panels import panel_record
 from amplify.errors import EmptyRegionError
 from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.bias import squared_bias_of_marked
 from amplify.estimators.pool import pool_amplification
 from amplify.estimators.pooled import pooled_amplification
 from amplify.results.fit_inputs import BINNINGS, TOGETHER
@@ -261,27 +262,33 @@ def pooled_worth(
     known = {"share": part[some], "one_event": of_one[some]}
     factor, status = _pooled(answer, integral[:, some], noise_n[:, some], **known)
     binomial = float((part * of_one * estimate.integral * (1 - estimate.integral)).sum())
-    squares = (part * np.asarray(estimate.bias)) ** 2
-    bias = float(squares[estimate.status == Status.BIASED].sum()) / (binomial or 1.0)
-    value, low, high = (with_bias(float(f) * answer.n_train, bias) for f in factor)
+    squares = squared_bias_of_marked(estimate, answer.level)
+    bias = Interval(*(float((part**2 * b).sum()) / (binomial or 1.0) for b in squares))
+    worth = with_bias(Interval(*(float(f) * answer.n_train for f in factor)), bias)
     return {
         "regions": len(answer.labels),
-        "n_equiv": value,
-        "n_equiv_interval": [low, high],
+        "n_equiv": worth.value,
+        "n_equiv_interval": [worth.low, worth.high],
         "status": status.name.lower(),
     }
 
 
-def with_bias(n_equiv: float, squared_bias: float) -> float:
-    """1 / n_equiv is a squared error in units of the binomial one; that of a bias adds to it.
+def with_bias(n_equiv: Interval, bias: Interval) -> Interval:
+    """1 / n_equiv is a squared error in units of the binomial one; that of a bias adds to it. The
+    interval joins those of both parts, which is wider than the level asks.
 
-    >>> with_bias(100.0, 0.01), with_bias(math.inf, 0.01), with_bias(math.inf, 0.0)
-    (50.0, 100.0, inf)
+    >>> tuple(with_bias(Interval(100.0, 50.0, math.inf), Interval(0.01, 0.005, 0.02)))
+    (50.0, 25.0, 200.0)
     """
-    if not n_equiv > 0:
-        return n_equiv
-    error = 1 / n_equiv + squared_bias
-    return 1 / error if error > 0 else math.inf
+
+    def added(n: float, squared: float) -> float:
+        if not n > 0:
+            return n
+        error = 1 / n + squared
+        return 1 / error if error > 0 else math.inf
+
+    ends = (n_equiv.value, bias.value), (n_equiv.low, bias.high), (n_equiv.high, bias.low)
+    return Interval(*(added(*pair) for pair in ends))
 
 
 def _mapped(grid: Map, full: np.ndarray, estimate: AveragingEstimate | None) -> dict[str, Any]:

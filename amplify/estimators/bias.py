@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from amplify.namespace import namespace
-from amplify.types import Holdout, Interval
+from amplify.types import AveragingEstimate, Holdout, Interval, Status
 
 # with fewer, a spread that is too small by chance looks like a small part of the error
 _MEMBERS_FOR_WELCH = 8
@@ -79,6 +79,18 @@ def squared_bias(xp: Any, compared: Difference, level: float) -> Interval:
         (apart + reach) ** 2,
     )
     return Interval(*(xp.where(xp.isfinite(apart), end, 0.0) for end in ends))
+
+
+def squared_bias_of_marked(estimate: AveragingEstimate, level: float) -> Interval:
+    """b^2 of the regions that are marked as biased, 0 of others [region]; its ends are those of
+    `squared_bias`, whose error is told by the pull: b^2 = error^2 (pull^2 - 1).
+    """
+    marked = np.asarray(estimate.status) == Status.BIASED
+    pull = np.where(marked, np.abs(estimate.pull), 2.0)
+    error = np.asarray(estimate.bias) / np.sqrt(np.maximum(pull**2 - 1, 1e-9))
+    reach = special.ndtri((1 + level) / 2)
+    ends = (pull**2 - 1, np.maximum(pull - reach, 0.0) ** 2, (pull + reach) ** 2)
+    return Interval(*(np.where(marked, end * error**2, 0.0) for end in ends))
 
 
 def contradicted(xp: Any, compared: Difference, members: int, limit: float) -> Any:

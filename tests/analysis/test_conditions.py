@@ -297,5 +297,7 @@ def test_the_worth_of_a_condition_has_the_bias_that_its_regions_show():
     n_equiv = 0.75 / ((shares[0] - shares[1]) ** 2).sum()
     for one in worth:
         assert one["amplification"] * one["n_train"] == pytest.approx(n_equiv, rel=0.3)
+        low, high = one["amplification_interval"]
+        assert low * one["n_train"] < n_equiv < high * one["n_train"] < 3 * n_equiv
     assert "with the bias against the holdout" in str(result)
     assert "times the training events at its condition" in result.verdict

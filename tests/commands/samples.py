@@ -19,6 +19,9 @@ KEYS = (
 # N(.1, 1) in the exact ratio, N(0, 1.1) in x (docs/method, Reference numbers)
 N_EQUIV, N_EQUIV_IN_X = 474.58, 1421.10
 
+RIGHT = '{"right": {"x0": [0, null]}}'
+STRICT = "--level .999 --limit-level .999"
+
 
 def arguments(*texts_and_paths):
     """A list of arguments for `main`."""

@@ -10,6 +10,11 @@ from scipy.stats import chi2, norm
 
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
 from amplify.estimators.averaging import averaging_amplification
+from amplify.estimators.bias import (
+    expected_difference,
+    squared_bias,
+    squared_bias_of_marked,
+)
 from amplify.estimators.pooled import pooled_amplification
 from amplify.types import Holdout, Status
 
@@ -337,3 +342,19 @@ def test_numbers_of_one_event_scale_what_it_is_worth(x64):
     np.testing.assert_allclose(half.n_equiv_at_n_gen, expected * plain.n_equiv_at_n_gen)
     for name in ("pull", "bias", "sigma_stat", "status"):
         np.testing.assert_array_equal(getattr(half, name), getattr(plain, name))
+
+
+def test_the_bias_of_marked_regions_is_told_from_the_estimate():
+    """The pull and the bias hold the difference and its error, so ends of b^2 come back exactly."""
+    rng = np.random.default_rng(9)
+    truth = np.array([0.2, 0.3, 0.5])
+    members = truth + np.array([0.05, 0.0, -0.05]) + 0.004 * rng.normal(size=(8, 3))
+    held = Holdout(truth, 20_000)
+    estimate = averaging_amplification(members, n_train=1000, holdout=held, level=0.8)
+    assert (estimate.status == Status.BIASED).tolist() == [True, False, True]
+    compared = expected_difference(
+        np, members.mean(axis=0), members.var(axis=0, ddof=1), np.zeros(3), 8, held
+    )
+    expected = squared_bias(np, compared, 0.8)
+    for end, found in zip(expected, squared_bias_of_marked(estimate, 0.8), strict=True):
+        np.testing.assert_allclose(found, end * np.array([1, 0, 1]), rtol=1e-9)
