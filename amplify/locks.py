@@ -62,11 +62,13 @@ def _held(path: Path, what: str) -> int:
     """The lock file, open, ours, and under its name."""
     end = time.monotonic() + _PATIENCE
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:  # the run that made the directory has just removed it
-            if time.monotonic() > end:  # no file can be made here
+        except (FileNotFoundError, FileExistsError):
+            # The run that made the directory has just removed it, perhaps between the two looks of
+            # `mkdir`, which then takes what stood there for a file.
+            if path.parent.is_file() or time.monotonic() > end:  # no file can be made here
                 raise
             time.sleep(0.001)
             continue
