@@ -4,7 +4,7 @@ and shard_map.
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +15,9 @@ else:  # the types of JAX are named, JAX is not imported
     Array = PRNGKeyArray = Any
 
 Params = Any  # a pytree of arrays
+
+# how members come to differ
+Method = Literal["", "bootstrap", "same data", "refit", "variational", "sgmcmc", "nuts", "dropout"]
 
 
 class Generator(NamedTuple):

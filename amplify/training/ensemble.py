@@ -6,6 +6,7 @@ much amplification; the bootstrap also sees the randomness of the training set a
 spline flows (docs/method, Averaging amplification). It is therefore the default.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -70,9 +71,11 @@ def fit_ensemble(
     keys = jax.random.split(key_fit, members)
     settings: dict[str, Any] = {"weight": weight, "config": config, "stop": stop}
     if resample == "none":
-        return fit_on_all(key_rows, keys, generator, x, progress=progress, **settings)
+        same = fit_on_all(key_rows, keys, generator, x, progress=progress, **settings)
+        return replace(same, method="same data")
     rows = ensemble_rows(key_rows, x.shape[0], members=members, resample=resample)
-    return fit_members(keys, generator, x, rows, progress=progress, **settings)
+    ensemble = fit_members(keys, generator, x, rows, progress=progress, **settings)
+    return replace(ensemble, method="bootstrap")
 
 
 def ensemble_rows(

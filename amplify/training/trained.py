@@ -15,7 +15,7 @@ from amplify.generators.mixture import mixture
 from amplify.namespace import in_blocks
 from amplify.sampling import sample_members
 from amplify.training.stopping import Stopped
-from amplify.types import Generator, Params, Samples, Trainable
+from amplify.types import Generator, Method, Params, Samples, Trainable
 
 _CANDIDATES = 1 << 16  # an error of .2 % of Z where a half passes
 
@@ -97,7 +97,7 @@ class Fitted:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "losses", "diverged_at", "acceptance"],
-    meta_fields=["generator", "stopped"],
+    meta_fields=["generator", "stopped", "method"],
 )
 @dataclass(frozen=True)
 class Ensemble:
@@ -113,6 +113,7 @@ class Ensemble:
         stopped: which step was kept, where a `Stopping` chose it.
         acceptance: share of own candidates that passed in each step [member, step], of a truncated
             generator; else None.
+        method: how the members come to differ; empty where nobody said.
     """
 
     params: Params
@@ -121,6 +122,7 @@ class Ensemble:
     generator: Any  # a Generator; a Trainable for a classifier
     stopped: Stopped | None = None
     acceptance: Float[Array, "member step"] | None = None
+    method: Method = ""
 
     def __len__(self) -> int:
         return self.losses.shape[0]
