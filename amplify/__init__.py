@@ -28,20 +28,38 @@ if TYPE_CHECKING:
     from amplify.analysis.averaging import averaging
     from amplify.analysis.differential import differential
     from amplify.analysis.forecast import Forecast, forecast_without_holdout
+    from amplify.analysis.forecast_amplification import (
+        AmplificationForecast,
+        Goals,
+        forecast_amplification,
+    )
     from amplify.errors import AmplifyError
     from amplify.estimators.averaging import averaging_amplification
     from amplify.estimators.differential import differential_amplification
     from amplify.estimators.learned import learned_amplification
     from amplify.estimators.pool import pool_amplification
     from amplify.estimators.pooled import pooled_amplification
+    from amplify.estimators.refit import refit_amplification
     from amplify.external.completion import completed
     from amplify.external.members import external_members
+    from amplify.generators.affine_flow import AffineConfig, affine_flow
     from amplify.generators.autoregressive_flow import AutoregressiveConfig, autoregressive_flow
     from amplify.generators.coordinates import Coordinates, coordinates
     from amplify.generators.coupling_flow import FlowConfig, coupling_flow
+    from amplify.generators.diffusion import diffusion
     from amplify.generators.fitted_gaussian import fitted_gaussian
+    from amplify.generators.flow_matching import vector_flow
+    from amplify.generators.gan import GANConfig, gan
+    from amplify.generators.gaussian_mixture import GaussianMixtureConfig, gaussian_mixture
+    from amplify.generators.kernel_density import kernel_density
+    from amplify.generators.masked_autoregressive_flow import (
+        MaskedFlowConfig,
+        masked_autoregressive_flow,
+    )
     from amplify.generators.mixture import mixture
+    from amplify.generators.mixture_density import MixtureDensityConfig, mixture_density
     from amplify.generators.truncated import truncated
+    from amplify.generators.vae import VAEConfig, vae
     from amplify.integrals import member_integrals, sample_integrals
     from amplify.regions import Regions, count, fractions
     from amplify.results.result import Answer, Result
@@ -50,7 +68,11 @@ if TYPE_CHECKING:
     from amplify.summaries.default import learned_ratio
     from amplify.training.ensemble import fit_ensemble
     from amplify.training.fit import FitConfig, Stopping, fit
+    from amplify.training.nuts import NUTSConfig, fit_nuts
+    from amplify.training.refit import fit_refits
+    from amplify.training.sgmcmc import SGMCMCConfig, fit_sgmcmc
     from amplify.training.trained import Ensemble, Fitted, sample
+    from amplify.training.variational import VariationalConfig, fit_variational
     from amplify.types import (
         AveragingEstimate,
         DifferentialEstimate,
@@ -73,12 +95,34 @@ _HOMES = {
     "coupling_flow": "generators.coupling_flow",
     "AutoregressiveConfig": "generators.autoregressive_flow",
     "autoregressive_flow": "generators.autoregressive_flow",
+    "GaussianMixtureConfig": "generators.gaussian_mixture",
+    "gaussian_mixture": "generators.gaussian_mixture",
+    "kernel_density": "generators.kernel_density",
+    "AffineConfig": "generators.affine_flow",
+    "affine_flow": "generators.affine_flow",
+    "MaskedFlowConfig": "generators.masked_autoregressive_flow",
+    "masked_autoregressive_flow": "generators.masked_autoregressive_flow",
+    "MixtureDensityConfig": "generators.mixture_density",
+    "mixture_density": "generators.mixture_density",
+    "diffusion": "generators.diffusion",
+    "vector_flow": "generators.flow_matching",
+    "GANConfig": "generators.gan",
+    "gan": "generators.gan",
+    "VAEConfig": "generators.vae",
+    "vae": "generators.vae",
     "mixture": "generators.mixture",
     "truncated": "generators.truncated",
     "FitConfig": "training.fit",
     "Stopping": "training.fit",
     "fit": "training.fit",
     "fit_ensemble": "training.ensemble",
+    "fit_refits": "training.refit",
+    "VariationalConfig": "training.variational",
+    "fit_variational": "training.variational",
+    "SGMCMCConfig": "training.sgmcmc",
+    "fit_sgmcmc": "training.sgmcmc",
+    "NUTSConfig": "training.nuts",
+    "fit_nuts": "training.nuts",
     "Fitted": "training.trained",
     "Ensemble": "training.trained",
     "completed": "external.completion",
@@ -98,6 +142,7 @@ _HOMES = {
     "averaging_amplification": "estimators.averaging",
     "pooled_amplification": "estimators.pooled",
     "pool_amplification": "estimators.pool",
+    "refit_amplification": "estimators.refit",
     "differential_amplification": "estimators.differential",
     "learned_amplification": "estimators.learned",
     "AveragingEstimate": "types",
@@ -107,6 +152,9 @@ _HOMES = {
     "differential": "analysis.differential",
     "forecast_without_holdout": "analysis.forecast",
     "Forecast": "analysis.forecast",
+    "forecast_amplification": "analysis.forecast_amplification",
+    "AmplificationForecast": "analysis.forecast_amplification",
+    "Goals": "analysis.forecast_amplification",
     "Answer": "results.result",
     "Result": "results.result",
     "AmplifyError": "errors",
@@ -131,6 +179,8 @@ _ROOMS = [
 ]
 
 __all__ = [
+    "AffineConfig",
+    "AmplificationForecast",
     "AmplifyError",
     "Answer",
     "AutoregressiveConfig",
@@ -143,14 +193,24 @@ __all__ = [
     "Fitted",
     "FlowConfig",
     "Forecast",
+    "GANConfig",
+    "GaussianMixtureConfig",
     "Generator",
+    "Goals",
     "Holdout",
+    "MaskedFlowConfig",
+    "MixtureDensityConfig",
+    "NUTSConfig",
     "Regions",
     "Result",
+    "SGMCMCConfig",
     "Samples",
     "Status",
     "Stopping",
+    "VAEConfig",
+    "VariationalConfig",
     "__version__",
+    "affine_flow",
     "analysis",
     "autoregressive_flow",
     "averaging",
@@ -161,24 +221,36 @@ __all__ = [
     "coupling_flow",
     "differential",
     "differential_amplification",
+    "diffusion",
     "estimators",
     "exact_ratio",
     "external",
     "external_members",
     "fit",
     "fit_ensemble",
+    "fit_nuts",
+    "fit_refits",
+    "fit_sgmcmc",
+    "fit_variational",
     "fitted_gaussian",
+    "forecast_amplification",
     "forecast_without_holdout",
     "fractions",
+    "gan",
+    "gaussian_mixture",
     "generators",
+    "kernel_density",
     "learned_amplification",
     "learned_ratio",
+    "masked_autoregressive_flow",
     "member_integrals",
     "mixture",
+    "mixture_density",
     "nets",
     "plots",
     "pool_amplification",
     "pooled_amplification",
+    "refit_amplification",
     "regions",
     "report",
     "results",
@@ -192,6 +264,8 @@ __all__ = [
     "truncated",
     "truth",
     "ttbar",
+    "vae",
+    "vector_flow",
 ]
 
 

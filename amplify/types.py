@@ -36,6 +36,8 @@ class Generator(NamedTuple):
         truncation: which of the sampled events could have been data, where not all of them could
             (`amplify.truncated`). `sample` gives candidates then, and whoever generates events
             rejects those that do not pass; `log_prob` is that of the events which pass.
+        fit: (key, x [n, dim], weight [n]) -> params at once, in JAX, of what is not trained by
+            descent: `fit` and `fit_ensemble` then take no steps. None of networks.
     """
 
     init: Callable[[PRNGKeyArray], Params]
@@ -47,6 +49,7 @@ class Generator(NamedTuple):
     dim: int
     likelihood: bool = False
     truncation: "Truncation | None" = None
+    fit: Callable[[PRNGKeyArray, Float[Array, "n dim"], Float[Array, " n"]], Params] | None = None
 
 
 class Truncation(NamedTuple):

@@ -1,9 +1,10 @@
 """The two-dimensional Gaussian ring, both estimates and truth side by side.
 
-A bootstrap ensemble of spline flows on one training set gives the averaging estimate, as for a
-user. Because truth is known here, networks trained on independent training sets give the actual
-error beside it. One of these networks is tested against a holdout, with the exact likelihood ratio
-and with a learned one; integration of its density gives its actual distance.
+Members on one training set give the averaging estimate, as for a user: a bootstrap ensemble of
+spline flows, an ensemble of the same data, or draws from a Bayesian network. Because truth is known
+here, networks trained on independent training sets give the actual error beside it. One of these
+networks is tested against a holdout, with the exact likelihood ratio and with a learned one;
+integration of its density gives its actual distance.
 """
 
 from functools import partial
@@ -17,6 +18,7 @@ from jaxtyping import PRNGKeyArray
 from amplify import regions as rg
 from amplify.analysis.averaging_estimate import pool_view, pooled_worth
 from amplify.analysis.curves import approach, distribution_functions, ratio_map
+from amplify.analysis.demonstrated_members import METHODS, Kind, trained
 from amplify.analysis.demonstrated_pool import (
     add_actual,
     add_event_by_event,
@@ -28,22 +30,25 @@ from amplify.estimators.differential import differential_amplification, tally
 from amplify.estimators.kolmogorov import K1, count_between, distance_between
 from amplify.estimators.learned import learned_amplification
 from amplify.estimators.variance import variance_median
-from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.integrals import member_integrals
 from amplify.namespace import in_blocks
 from amplify.progress import Progress, silent
+from amplify.results.calibration import noted
 from amplify.results.pools import FORECAST, POOL
 from amplify.results.result import Answer, Result
 from amplify.summaries import exact_ratio
 from amplify.summaries.default import learned_ratio
 from amplify.text import number
-from amplify.training.ensemble import ensemble_rows
-from amplify.training.fit import FitConfig, fit_members
 from amplify.training.trained import Ensemble, Fitted
 from amplify.truth import ring
 from amplify.types import AveragingEstimate, Events
 
 _SOBOL = 1 << 15  # latents of the actual integrals
+_WHO = {
+    "bootstrap": "the bootstrap ensemble",
+    "same": "the ensemble of the same data",
+    "bayesian": "the draws from a Bayesian network",
+}
 
 
 class DemoSettings(NamedTuple):
@@ -51,9 +56,11 @@ class DemoSettings(NamedTuple):
 
     Attributes:
         n_train: training events.
-        members: of the bootstrap ensemble.
+        members: of the ensemble, or draws from the posterior.
+        kind: of the members: bootstraps, networks of the same data, or Bayesian ones.
         independent: training sets of their own, for the actual error.
-        copies: networks on each of these and on the first one, all on the same events: a pool.
+        copies: networks on each of these, all on the same events: a pool; beside bootstraps as many
+            on the first set, too.
         n_gen: generated events of each member.
         steps: of a training.
         shells: equiprobable ones.
@@ -64,6 +71,7 @@ class DemoSettings(NamedTuple):
 
     n_train: int = 1000
     members: int = 16
+    kind: Kind = "bootstrap"
     independent: int = 10
     copies: int = 3
     n_gen: int = 1 << 17
@@ -87,8 +95,8 @@ def demonstration(
     truth = ring.Ring()
     keys = jax.random.split(jax.random.key(seed), 6)
     key_data, key_rows, key_fit, key_sample, key_check, key_test = keys
-    trained = _trained(key_data, key_rows, key_fit, truth, settings, progress)
-    ensemble, same_data, independent = trained
+    nets = trained(key_data, key_rows, key_fit, truth, settings, progress)
+    ensemble, independent = nets.members, nets.independent
 
     regions, integral = _regions(truth, settings)
     with progress("integrals") as bar:
@@ -100,12 +108,7 @@ def demonstration(
             settings.n_gen,
             progress=bar.count,
         )
-        exact, of_same = (
-            member_integrals(
-                key_check, some.generator, some.params, regions, _SOBOL, sobol=True
-            ).integral
-            for some in (independent, same_data)
-        )
+        exact = _exact(key_check, independent, regions)
     estimate = averaging_amplification(
         generated.integral, n_train=settings.n_train, n_gen=generated.n_gen
     )
@@ -121,27 +124,30 @@ def demonstration(
         tested = _tested(key_test, independent[0], truth, settings, seed)
     actual = ((exact - integral) ** 2).mean(axis=0)
     pools = exact.reshape(settings.independent, settings.copies, -1).mean(axis=1)
-    of_pool = pool_view(
-        averaging,
-        generated.integral,
-        n_gen=generated.n_gen,
-        same_data=of_same,
-        of="same data",
-    )
-    with progress("pool"):
-        first = jax.tree.map(lambda leaf: leaf[: settings.copies], independent)
-        add_actual(of_pool, integral, ((pools - integral) ** 2).mean(axis=0))
-        add_event_by_event(of_pool, key_test, first, truth, settings)
-        forecast = forecast_of(key_test, ensemble, same_data, truth, settings)
+    views, warnings = noted(METHODS[settings.kind])
+    if nets.same_data is not None:
+        of_pool = pool_view(
+            averaging,
+            generated.integral,
+            n_gen=generated.n_gen,
+            same_data=_exact(key_check, nets.same_data, regions),
+            of="same data",
+        )
+        with progress("pool"):
+            first = jax.tree.map(lambda leaf: leaf[: settings.copies], independent)
+            add_actual(of_pool, integral, ((pools - integral) ** 2).mean(axis=0))
+            add_event_by_event(of_pool, key_test, first, truth, settings)
+            forecast = forecast_of(key_test, ensemble, nets.same_data, truth, settings)
+        views |= {POOL: of_pool, FORECAST: forecast}
     return Result(
         answers=(averaging, *tested.answers),
         settings=settings._asdict(),
-        views={
+        warnings=tuple(warnings),
+        views=views
+        | {
             "pooled": pooled_worth(averaging, generated.integral, generated.n_gen),
             "differential": tested.view,
             "truth": _truth(settings, integral, actual, tested.distance),
-            POOL: of_pool,
-            FORECAST: forecast,
         },
         seed=seed,
     )
@@ -161,46 +167,20 @@ def said(result: Result) -> list[str]:
     low, high = exact.n_equiv.low[0], exact.n_equiv.high[0]
     limit = learned.n_equiv.high[0]
     n_equiv = truth["actual_amplification"][-1] * result.settings["n_train"]
-    pooled = f"estimated over actual uncertainty, pooled over the {shells} shells"
+    pooled = f"estimated over actual uncertainty of {_WHO[result.settings['kind']]}, pooled over "
+    pooled += f"the {shells} shells"
     both = f"{number(low)} to {number(high)} with the exact ratio"
     return [
         f"averaging: {pooled}: {ratio:.2f}",
         f"differential: {both}, fewer than {number(limit)} with a learned one,",
         f"    actual n_equiv of that network {number(n_equiv)}",
-        *said_of_pool(result),
+        *(said_of_pool(result) if POOL in result.views else []),
     ]
 
 
-def _trained(
-    key_data: PRNGKeyArray,
-    key_rows: PRNGKeyArray,
-    key_fit: PRNGKeyArray,
-    truth: ring.Ring,
-    settings: DemoSettings,
-    progress: Progress,
-) -> tuple[Ensemble, Ensemble, Ensemble]:
-    """Members on bootstraps of the first training set, members on it as it is, and as many on each
-    of the other sets.
-    """
-    sets = settings.independent + 1
-    draw = jax.vmap(lambda key: ring.sample(key, truth, n=settings.n_train))
-    x = draw(jax.random.split(key_data, sets)).reshape(-1, truth.dim)
-    bootstraps = ensemble_rows(
-        key_rows, settings.n_train, members=settings.members, resample="bootstrap"
-    )
-    of_sets = jnp.arange(sets * settings.n_train).reshape(sets, settings.n_train)
-    rows = jnp.concatenate([bootstraps, jnp.repeat(of_sets, settings.copies, axis=0)])
-    generator = coupling_flow(x[: settings.n_train], FlowConfig())
-    config = FitConfig(steps=settings.steps)
-    with progress(f"training {len(rows)} networks") as bar:
-        keys = jax.random.split(key_fit, len(rows))
-        every = fit_members(keys, generator, x, rows, config=config, progress=bar.losses)
-    first, second = settings.members, settings.members + settings.copies
-    parts = slice(0, first), slice(first, second), slice(second, None)
-    members, same_data, independent = (
-        jax.tree.map(lambda leaf, part=part: leaf[part], every) for part in parts
-    )
-    return members, same_data, independent
+def _exact(key: PRNGKeyArray, some: Ensemble, regions: rg.Regions) -> np.ndarray:
+    """Integrals [member, region] without noise of sampling to speak of."""
+    return member_integrals(key, some.generator, some.params, regions, _SOBOL, sobol=True).integral
 
 
 def _regions(truth: ring.Ring, settings: DemoSettings) -> tuple[rg.Regions, np.ndarray]:

@@ -21,10 +21,15 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.generators.coordinates import Coordinates, Numbers, coordinates
+from amplify.generators.runge_kutta import (
+    Points,
+    Solver,
+    carried,
+    carried_with_density,
+    in_blocks,
+)
 from amplify.nets.velocity import VectorVelocity
 from amplify.types import Generator, Params
-
-Points = Float[Array, "n dim"]
 
 
 class Velocity(NamedTuple):
@@ -43,22 +48,6 @@ class Base(NamedTuple):
 
     sample: Callable[[Points], Points]
     log_prob: Callable[[Points], Float[Array, " n"]]
-
-
-class Solver(NamedTuple):
-    """How the flow is integrated.
-
-    Attributes:
-        steps: of the Runge-Kutta scheme, four evaluations of the network each.
-        probes: of Hutchinson's estimate of the divergence in `log_prob`; 0 for the exact one, which
-            costs `dim` derivatives an evaluation.
-        block: events that are integrated at once; on a CPU small blocks stay in the cache. None
-            takes all that `sample` is asked for.
-    """
-
-    steps: int = 20
-    probes: int = 0
-    block: int | None = None
 
 
 def normal_base(periodic: Bool[Array, " dim"]) -> Base:
@@ -132,68 +121,19 @@ def flow_matching(
         difference = velocity.apply(params, scaling.wrap(start + t[:, None] * way), t) - way
         return (weight * (difference**2).sum(axis=-1)).sum() / (weight.sum() * dim)
 
-    def integrate(slope: Callable[[tuple, Array], tuple], state: tuple, times: np.ndarray) -> tuple:
-        """Runge-Kutta over `times`; the state is a pytree whose first leaf is the point."""
-
-        def moved(state: tuple, h: Array, slopes: tuple) -> tuple:
-            return jax.tree.map(lambda value, change: value + h * change, state, slopes)
-
-        def step(state: tuple, ends: tuple[Array, Array]) -> tuple[tuple, None]:
-            t, h = ends
-            k1 = slope(state, t)
-            k2 = slope(moved(state, h / 2, k1), t + h / 2)
-            k3 = slope(moved(state, h / 2, k2), t + h / 2)
-            k4 = slope(moved(state, h, k3), t + h)
-            total = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
-            u, *rest = moved(state, h, total)
-            return (scaling.wrap(u), *rest), None
-
-        dtype = state[0].dtype
-        ends = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
-        return jax.lax.scan(step, state, ends)[0]
-
-    def sample_block(params: Params, latent: Points) -> Points:
-        def slope(state: tuple, t: Array) -> tuple:
-            return (field(params, state[0], t),)
-
-        (u,) = integrate(slope, (base.sample(latent),), grid)
+    def sample(params: Params, latent: Points) -> Points:
+        u = carried(partial(field, params), scaling.wrap, base.sample(latent), grid)
         return scaling.to_events(u)
 
-    def sample(params: Params, latent: Points) -> Points:
-        n, size = len(latent), solver.block
-        if size is None or n <= size:
-            return sample_block(params, latent)
-        padded = jnp.pad(latent, ((0, -n % size), (0, 0)), constant_values=0.5)
-        blocks = padded.reshape(-1, size, dim)
-        return jax.lax.map(partial(sample_block, params), blocks).reshape(-1, dim)[:n]
-
-    def divergence(params: Params, u: Points, t: Array) -> tuple[Points, Float[Array, " n"]]:
-        """Velocity and the trace of its derivative; one direction after the other keeps the memory
-        of one.
-        """
-        push = partial(jax.jvp, lambda v: field(params, v, t), (u,))
-        if solver.probes == 0:
-            directions = jnp.broadcast_to(jnp.eye(dim, dtype=u.dtype)[:, None], (dim, *u.shape))
-        else:
-            shape = (solver.probes, *u.shape)
-            directions = jax.random.rademacher(jax.random.key(0), shape, u.dtype)
-
-        def add(trace: Array, direction: Array) -> tuple[Array, Array]:
-            v, change = push((direction,))
-            return trace + (direction * change).sum(axis=-1), v
-
-        trace, v = jax.lax.scan(add, jnp.zeros(len(u), u.dtype), directions)
-        return v[0], trace / max(solver.probes, 1)
-
     def log_prob(params: Params, x: Points) -> Float[Array, " n"]:
-        def slope(state: tuple, t: Array) -> tuple:
-            return divergence(params, state[0], t)
-
         u = scaling.wrap(scaling.to_network(x))
-        u, change = integrate(slope, (u, jnp.zeros(len(u), u.dtype)), grid[::-1])
+        backwards = grid[::-1]
+        u, change = carried_with_density(
+            partial(field, params), scaling.wrap, u, backwards, solver.probes
+        )
         return base.log_prob(u) + change - log_scale
 
-    return Generator(velocity.init, loss, sample, log_prob, dim)
+    return Generator(velocity.init, loss, in_blocks(sample, solver.block), log_prob, dim)
 
 
 def vector_flow(

@@ -63,11 +63,15 @@ def truncated(
         of what `fit` returns gives Z with its error).
 
     Raises:
-        InputError: no function of JAX arrays, "score" without a likelihood, or already truncated.
+        InputError: no function of JAX arrays, "score" without a likelihood, already truncated, or
+            fitted without steps.
     """
     if generator.truncation is not None:
         fix = "truncate once, with a function that says all"
         raise InputError("truncated", "a generator that is not truncated", "one that is", fix)
+    if generator.fit is not None:  # own candidates enter the loss of a step
+        got, fix = "one that is fitted at once", "use a flow"
+        raise InputError("truncated", "a generator that is trained in steps", got, fix)
     loss = loss or ("score" if generator.likelihood else "completion")
     if loss == "score" and not generator.likelihood:
         expected, fix = "a generator whose loss is its likelihood", "use the loss 'completion'"

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.nets.precision import in_full_precision
+from amplify.nets.variational import NOISE, flipped_affine, with_noise
 
 EPS = 1e-5  # of the layer norm
 
@@ -110,17 +111,17 @@ class Transformer(nn.Module):
             return jnp.zeros((*batch, n, self.out), tokens.dtype)
         # rows of all tokens: products with kernels, and above all those of the way back, are then
         # plain ones
-        x = affine(tokens.reshape(prod(batch) * n, -1), layers["in"])
+        x = affine(tokens.reshape(prod(batch) * n, -1), layers["in"], n)
         if transport is not None:
             frames = (m.reshape(prod(batch), *m.shape[-3:]).astype(x.dtype) for m in transport)
             transport = Transport(*frames)
         block = partial(_block, transport=transport, config=c, n=n)
         in_blocks = {name: layers[name] for name in blocks}
         x = jax.lax.scan(lambda x, layers: (block(x, layers), None), x, in_blocks)[0]
-        return affine(x, layers["out"]).reshape(*batch, n, self.out)
+        return affine(x, layers["out"], n).reshape(*batch, n, self.out)
 
 
-Layer = dict[str, Array]
+Layer = dict[str, Any]  # "kernel", "bias"
 
 
 def dense_layers(
@@ -141,7 +142,7 @@ def dense_layers(
         scales: of initial kernels, where not one.
     """
     static = tuple(shapes.items()), dtype, tuple((scales or {}).items())
-    return module.param("layers", lambda key: _drawn(key, *static))
+    return with_noise(module, "layers", module.param("layers", lambda key: _drawn(key, *static)))
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
@@ -163,10 +164,15 @@ def _drawn(
     return layers
 
 
-def affine(x: Float[Array, "*batch features"], layer: Layer) -> Float[Array, "*batch out"]:
-    """Affine map x W + b."""
+def affine(
+    x: Float[Array, "*batch features"], layer: Layer, tokens: int = 1
+) -> Float[Array, "*batch out"]:
+    """Affine map x W + b, and the noise of the layer where it has some: the same one for this many
+    neighbours along the first axis, the tokens of an event.
+    """
     y = x @ layer["kernel"]
-    return y + jnp.broadcast_to(layer["bias"], y.shape)
+    y = y + jnp.broadcast_to(layer["bias"], y.shape)
+    return y + flipped_affine(x, **layer[NOISE], rows=tokens) if NOISE in layer else y
 
 
 @jax.custom_jvp
@@ -195,9 +201,10 @@ def _block(
     config: TransformerConfig,
     n: int,
 ) -> Float[Array, "row width"]:
-    qkv = affine(_normalised(x), layers["qkv"]).reshape(len(x) // n, n, 3, config.heads, -1)
-    x = x + affine(_attention(qkv, transport, config.vectors).reshape(x.shape), layers["merge"])
-    return x + affine(gelu(affine(_normalised(x), layers["up"])), layers["down"])
+    qkv = affine(_normalised(x), layers["qkv"], n).reshape(len(x) // n, n, 3, config.heads, -1)
+    mixed = _attention(qkv, transport, config.vectors).reshape(x.shape)
+    x = x + affine(mixed, layers["merge"], n)
+    return x + affine(gelu(affine(_normalised(x), layers["up"], n)), layers["down"], n)
 
 
 def _normalised(x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:

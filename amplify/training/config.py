@@ -81,7 +81,7 @@ def optimiser(config: FitConfig) -> optax.GradientTransformation:
     if config.warm_up:
         rising = optax.linear_schedule(0.0, rate, config.warm_up)
         schedule = optax.join_schedules([rising, schedule], [config.warm_up])
-    adamw = optax.adamw(schedule, weight_decay=config.weight_decay, mask=_decays)
+    adamw = optax.adamw(schedule, weight_decay=config.weight_decay, mask=are_trained)
     return optax.chain(optax.clip_by_global_norm(config.clip), adamw)
 
 
@@ -93,8 +93,8 @@ def averaged(config: FitConfig, average: Params, params: Params, index: Any) -> 
     return jax.tree.map(lambda a, p: a + (1 - decay).astype(p.dtype) * (p - a), average, params)
 
 
-def _decays(params: Params) -> Params:
-    """Which leaves decay: all but those under a key "fixed"."""
+def are_trained(params: Params) -> Params:
+    """Which leaves are trained, and decay: all but those under a key "fixed"."""
 
     def is_trained(path: tuple[Any, ...], _: Any) -> bool:
         return all(getattr(key, "key", None) != UNTRAINED for key in path)

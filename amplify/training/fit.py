@@ -18,6 +18,7 @@ from jaxtyping import Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
 from amplify.tables.precision import coarse_columns
+from amplify.training import at_once
 from amplify.training.config import FitConfig
 from amplify.training.loop import Report, compiled, truncation_of
 from amplify.training.own_events import LEAST_ACCEPTANCE
@@ -156,7 +157,7 @@ def fit_members(
         DivergedError: names the members and steps; `error.ensemble` holds all of them,
             `error.ensemble.survivors()` the others.
     """
-    _check(generator, x, weight, rows, config)
+    _check(generator, x, weight, rows, config, stop)
     for column in coarse_columns(np.asarray(x)):
         what = f"training events: {column}, single precision does not resolve it"
         warnings.warn(f"{what}; subtract an offset from it", stacklevel=2)
@@ -170,6 +171,12 @@ def fit_members(
     padded = np.minimum(np.arange(size), members - 1)
     keys, rows = keys[padded], jnp.asarray(rows)[padded]
 
+    if isinstance(generator, Generator) and generator.fit is not None:
+        ensemble = at_once.ensemble(keys, generator, x, rows, weight, tuple(devices), members)
+        if progress is not None:
+            progress(1, 1, np.asarray(ensemble.losses[:, 0]))
+        _refuse_divergence(ensemble)
+        return ensemble
     start, advance = compiled(generator, config, tuple(devices))
     watched = stop and watch(stop, generator, x, weight, rows, tuple(devices), members)
     state, reports, stopped = start(keys), [], None
@@ -245,7 +252,12 @@ def _check_passing(generator: Generator | Trainable, x: Any) -> None:
 
 
 def _check(
-    generator: Generator | Trainable, x: Any, weight: Any, rows: Any, config: FitConfig
+    generator: Generator | Trainable,
+    x: Any,
+    weight: Any,
+    rows: Any,
+    config: FitConfig,
+    stop: Stopping | None,
 ) -> None:
     """Refuses what no training can make sense of."""
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != generator.dim:
@@ -270,6 +282,8 @@ def _check(
     if not 0 <= (config.average or 0) < 1:
         expected = "average of at least 0 and below 1"
         raise InputError("FitConfig", expected, str(config.average), "0.99 is a usual decay")
+    if isinstance(generator, Generator) and generator.fit is not None:
+        at_once.check(weight, stop)
     micro_batch = config.micro_batch
     if micro_batch is not None and (micro_batch < 1 or config.batch % micro_batch):
         expected = f"a micro_batch that divides the batch of {config.batch}"

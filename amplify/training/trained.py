@@ -14,6 +14,7 @@ from amplify.errors import InputError
 from amplify.generators.mixture import mixture
 from amplify.namespace import in_blocks
 from amplify.sampling import sample_members
+from amplify.training.posterior import Diagnostics
 from amplify.training.stopping import Stopped
 from amplify.types import Generator, Method, Params, Samples, Trainable
 
@@ -97,7 +98,7 @@ class Fitted:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["params", "losses", "diverged_at", "acceptance"],
-    meta_fields=["generator", "stopped", "method"],
+    meta_fields=["generator", "stopped", "method", "posterior"],
 )
 @dataclass(frozen=True)
 class Ensemble:
@@ -114,6 +115,7 @@ class Ensemble:
         acceptance: share of own candidates that passed in each step [member, step], of a truncated
             generator; else None.
         method: how the members come to differ; empty where nobody said.
+        posterior: how well the chains have mixed that members are draws of, where `fit_nuts` says.
     """
 
     params: Params
@@ -123,6 +125,7 @@ class Ensemble:
     stopped: Stopped | None = None
     acceptance: Float[Array, "member step"] | None = None
     method: Method = ""
+    posterior: Diagnostics | None = None
 
     def __len__(self) -> int:
         return self.losses.shape[0]

@@ -179,7 +179,7 @@ def test_bad_input(x, settings, words):
 def test_bad_input_that_types_exclude():
     """The checker of the tests stops such calls earlier; users have none, and get one line."""
     with pytest.raises(InputError, match="weights: expected 400 finite numbers"):
-        _check(fitted_gaussian(2), X, jnp.ones(3), jnp.zeros((2, 400), int), SHORT)
+        _check(fitted_gaussian(2), X, jnp.ones(3), jnp.zeros((2, 400), int), SHORT, None)
     rows = inspect.unwrap(ensemble_rows)
     with pytest.raises(InputError, match="resample: expected 'bootstrap' or 'none'"):
         rows(jax.random.key(0), 400, members=2, resample="jackknife")
