@@ -19,6 +19,7 @@ import tyro
 from amplify.commands.averaging import Averaging
 from amplify.commands.demo import Demo
 from amplify.commands.differential import Differential
+from amplify.commands.forecast import Forecast
 from amplify.commands.report import Report
 from amplify.commands.ttbar import Ttbar
 from amplify.devices import one_blas_thread
@@ -31,6 +32,7 @@ COMMANDS = {
     "demo": Demo,
     "averaging": Averaging,
     "differential": Differential,
+    "forecast": Forecast,
     "ttbar": Ttbar,
     "report": Report,
 }

@@ -76,7 +76,7 @@ def member_integrals(
     done = 0
     for member, x, candidates in generated_blocks(key, generator, params, n, sobol):
         looked_at = x if transform is None else transform(x)
-        counts[member] += np.asarray(regions.contains(looked_at)).sum(axis=0)
+        counts[member] += count(regions, np.asarray(looked_at)).n_inside
         events[member] += len(x)
         done += candidates if sobol else len(x)
         if progress is not None:

@@ -29,6 +29,7 @@ from amplify.analysis.questions import AveragingQuestion
 from amplify.errors import InputError
 from amplify.external.observables import Function, observables_of
 from amplify.progress import Progress, silent
+from amplify.results.calibration import checked_kind, noted, transfer
 from amplify.results.result import Result
 from amplify.tables import files
 from amplify.tables.opening import MAX_GB
@@ -58,7 +59,9 @@ def averaging(
     holdout: samples.Sample | None = None,
     train: samples.Sample | None = None,
     same_data: Any = None,
+    refits: Any = None,
     forecast: bool = False,
+    members_are: str | None = None,
     n_gen: int | None = None,
     key: Any = None,
     columns: Sequence[str] | None = None,
@@ -95,13 +98,20 @@ def averaging(
         n_train: training events of each member.
         holdout: true events that no member was trained on: a file, several, or an array. Shows
             biases that all members share.
-        train: the training events: to find them among the generated ones, and to refuse a holdout
-            that shares events with them.
+        train: the training events: to find them among the generated ones, to refuse a holdout that
+            shares events with them, and to show large biases where there is no holdout
+            (docs/method, Bias without a holdout).
         same_data: members that were all trained on the training events as they are, given as
             `members` are. They see what training alone leaves to chance: the limit on what the
             pool of the members is worth becomes a value.
+        refits: members that were trained on generated events of `members`, n_train of their own
+            each (`amplify.fit_refits`, `amplify.external.refits`), given as `members` are: what
+            they get wrong includes the bias that regularisation makes.
         forecast: also say what a member is worth event by event, from members alone
             (`amplify.forecast_without_holdout`).
+        members_are: how the members come to differ: "bootstrap", "same-data", "variational",
+            "sgmcmc", "nuts" or "dropout". The result then says how members of this kind fared where
+            truth is known (docs/calibration). Default what an ensemble says of itself.
         n_gen: events to generate with each member of an ensemble; default 100 000.
         key: of these events.
         columns: to look at, names or expressions such as "pt=sqrt(px**2 + py**2)"; default all
@@ -145,7 +155,9 @@ def averaging(
         holdout_weight=weight_column,
         train=train,
         same_data=same_data,
+        refits=refits,
         forecast=forecast,
+        members_are=checked_kind(members_are or getattr(members, "method", None), "members_are"),
         drop_nonfinite=drop_nonfinite,
         follow_links=follow_links,
         max_gb=max_gb,
@@ -153,9 +165,10 @@ def averaging(
         limit_level=limit_level,
         seed=seed,
     )
-    if same_data is not None and _is_ensemble(members) != _is_ensemble(same_data):
-        expected, got = "members of the same kind", "an ensemble and samples"
-        raise InputError("same_data", expected, got, "give both as ensembles or both as samples")
+    for name, others in (("same_data", same_data), ("refits", refits)):
+        if others is not None and _is_ensemble(members) != _is_ensemble(others):
+            expected, got = "members of the same kind", "an ensemble and samples"
+            raise InputError(name, expected, got, "give both as ensembles or both as samples")
     if not _is_ensemble(members):
         if n_gen is not None or key is not None:
             fix = "leave them out: the events are there"
@@ -169,9 +182,14 @@ def averaging(
     by_place = isinstance(question.regions, rg.Regions)
     if by_place and condition is None and observables is None:
         result = _counted_and_forgotten(question, members, holdout, n_gen, key, progress)
+        result = with_kind(result, question.members_are)
     else:
-        drawn = None if same_data is None else same_data.sample(key, n_gen)
-        of_events = replace(question, same_data=drawn, forecast=forecast and not views)
+        drawn, again = (
+            None if others is None else others.sample(key, n_gen) for others in (same_data, refits)
+        )
+        of_events = replace(
+            question, same_data=drawn, refits=again, forecast=forecast and not views
+        )
         generated = members.sample(key, n_gen)
         result = answer(of_events, generated, holdout, failed=(), progress=progress)
     return replace(result, views={**result.views, **views})
@@ -198,6 +216,9 @@ def answer(
         notes: warnings that are known already.
         progress: of the reading.
     """
+    bootstraps = bootstraps or question.members_are == "bootstrap"
+    kind = question.members_are or ("bootstrap" if bootstraps else None)
+    question = replace(question, members_are=kind)
     with ExitStack() as opened:
         prepared = prepare(question, members, holdout, opened)
         layout, selections = prepared.layout, prepared.selections
@@ -217,7 +238,7 @@ def answer(
         )
         every = [*selections, *([prepared.train] if prepared.train else [])]
         if prepared.conditional is not None:
-            return answer_at_condition(
+            at_condition = answer_at_condition(
                 question,
                 prepared,
                 holdout,
@@ -226,6 +247,7 @@ def answer(
                 notes=[*notes, *prepared.notes, *shared],
                 progress=progress,
             )
+            return with_kind(at_condition, kind)
         with progress("reading events", total=sum(s.table.n for s in every)) as bar:
             counted = [_count(s, layout.regions, bar.advance) for s in every]
         inputs = [files.describe(s) for s in every]
@@ -236,8 +258,10 @@ def answer(
     counted_train = counted.pop() if prepared.train else None
     counted_holdout = counted.pop() if prepared.holdout else None
     count = len(prepared.members)
-    counted, of_same_data = counted[:count], counted[count:]
-    every = [*prepared.members, *every[count + len(of_same_data) :]]
+    counted, others = counted[:count], counted[count:]
+    of_same_data = others[: len(prepared.same_data)]
+    of_refits = others[len(prepared.same_data) :]
+    every = [*prepared.members, *every[count + len(others) :]]
     answered, views, left_out = estimated(
         layout,
         [c.sums for c in counted],
@@ -246,8 +270,11 @@ def answer(
         level=question.level,
         limit_level=question.limit_level,
         named=question.regions is not None,
+        transfer=transfer(kind),
         same_data=[c.sums for c in of_same_data],
         events=events,
+        train=None if counted_train is None else counted_train.sums,
+        refits=[c.sums for c in of_refits],
     )
     cautions = averaging_warnings(
         every,
@@ -257,9 +284,10 @@ def answer(
         bootstraps=bootstraps,
         train=counted_train,
         regions=layout.estimated,
+        binnings=[binning.regions for binning in layout.binnings],
         n_train=question.n_train,
     )
-    return Result(
+    result = Result(
         answers=(answered,),
         settings=question.settings(prepared.names, holdout, prepared.ignored),
         inputs=tuple(inputs),
@@ -267,6 +295,7 @@ def answer(
         views=views | forecast | {"failed_members": list(failed or ())},
         seed=question.seed,
     )
+    return with_kind(result, kind)
 
 
 def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Counted:
@@ -286,6 +315,13 @@ def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Cou
         got = f"{total.sums.weight:g}"
         raise InputError(what, "a positive sum", got, "check the weight column")
     return total
+
+
+def with_kind(result: Result, kind: str | None) -> Result:
+    """The same, with what the calibration study found of members of this kind."""
+    views, cautions = noted(kind)
+    warnings = (*result.warnings, *cautions)
+    return replace(result, views={**result.views, **views}, warnings=warnings)
 
 
 def _is_ensemble(members: Any) -> bool:
@@ -312,21 +348,25 @@ def _counted_and_forgotten(
             key, ensemble.generator, ensemble.params, regions, n_gen, progress=bar.count
         )
     sums = [rg.unweighted(n_gen, share * n_gen) for share in integrals.integral]
-    same_sums = []
-    if question.same_data is not None:
-        same = question.same_data
-        found = member_integrals(key, same.generator, same.params, regions, n_gen)
-        same_sums = [rg.unweighted(n_gen, share * n_gen) for share in found.integral]
+    other_sums: list[list[rg.Sums]] = []
+    for others in (question.same_data, question.refits):
+        found = []
+        if others is not None:
+            found = member_integrals(key, others.generator, others.params, regions, n_gen).integral
+        other_sums.append([rg.unweighted(n_gen, share * n_gen) for share in found])
     inputs: list[dict[str, Any]] = []
-    true, selections = None, []
+    true, selections, counted_train = None, [], None
     with ExitStack() as opened:
         if holdout is not None:
             selections = [_selected(question, holdout, "holdout", opened)]
             true = _count(selections[0], regions, lambda n: None)
             inputs = [files.describe(selections[0])]
-        if holdout is not None and question.train is not None:
+        if question.train is not None:
             train = _selected(question, question.train, "training events", opened)
-            refuse_training_events(selections[0], train)
+            counted_train = _count(train, regions, lambda n: None)
+            inputs.append(files.describe(train))
+            if holdout is not None:
+                refuse_training_events(selections[0], train)
     answered, views, left_out = estimated(
         only(regions),
         sums,
@@ -335,8 +375,11 @@ def _counted_and_forgotten(
         level=question.level,
         limit_level=question.limit_level,
         named=True,
-        same_data=same_sums,
+        transfer=transfer(question.members_are),
+        same_data=other_sums[0],
+        refits=other_sums[1],
         events=_some_generated(ensemble, key, n_gen, len(regions.labels)),
+        train=None if counted_train is None else counted_train.sums,
     )
     cautions = averaging_warnings(
         selections,
@@ -344,6 +387,7 @@ def _counted_and_forgotten(
         true,
         failed=(),
         bootstraps=False,
+        train=counted_train,
         regions=np.arange(len(regions.labels)),
         n_train=question.n_train,
     )

@@ -38,6 +38,7 @@ from amplify.estimators.bias import squared_bias_of_marked
 from amplify.estimators.pooled import pooled_amplification
 from amplify.estimators.same_data import Agreement, agreement
 from amplify.progress import Progress
+from amplify.results.calibration import transfer
 from amplify.results.fit_inputs import BINNINGS, TOGETHER
 from amplify.results.result import Answer, Result
 from amplify.tables import files
@@ -84,6 +85,7 @@ def answer_at_condition(
         limit_level=question.limit_level,
         named=question.regions is not None,
         events=events,
+        transfer=transfer(question.members_are),
     )
     read = [*prepared.selections, *([] if prepared.train is None else [prepared.train])]
     cautions = averaging_warnings(
@@ -114,6 +116,7 @@ def estimated_at(
     limit_level: float,
     named: bool,
     events: Events,
+    transfer: float = 0.0,
 ) -> tuple[Answer, dict[str, Any], list[str], Agreement | None]:
     """The answer, what the pictures show, warnings, and how well members agree with the holdout.
 
@@ -127,6 +130,7 @@ def estimated_at(
         limit_level: of the limits, one-sided.
         named: the regions are the user's.
         events: some of the members', which tell how regions overlap.
+        transfer: how well the spread of such members is known to stand for their error.
 
     Raises:
         EmptyRegionError: no region with events.
@@ -156,6 +160,7 @@ def estimated_at(
         n_gen=noise_n,
         holdout=compared,
         one_event=of_one,
+        transfer=transfer,
         level=level,
         limit_level=limit_level,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from amplify import regions as rg
+from amplify.analysis.compared import Compared
 from amplify.analysis.default_regions import Binning, Layout, Map
 from amplify.analysis.in_regions import MOST_REGIONS, members_in_regions, overlaps
 from amplify.analysis.panels import panel_record
@@ -15,10 +16,12 @@ from amplify.estimators.averaging import averaging_amplification
 from amplify.estimators.bias import squared_bias_of_marked
 from amplify.estimators.pool import pool_amplification
 from amplify.estimators.pooled import pooled_amplification
+from amplify.estimators.refit import refit_amplification
 from amplify.results.fit_inputs import BINNINGS, TOGETHER
 from amplify.results.pools import POOL, pool_record
+from amplify.results.refits import REFITS, refit_record
 from amplify.results.result import Answer
-from amplify.types import AveragingEstimate, Events, Holdout, Interval, Status
+from amplify.types import AveragingEstimate, Events, Interval, Status
 
 
 def estimated(
@@ -32,6 +35,9 @@ def estimated(
     named: bool,
     same_data: Sequence[rg.Sums] = (),
     events: Events | None = None,
+    train: rg.Sums | None = None,
+    refits: Sequence[rg.Sums] = (),
+    transfer: float = 0.0,
 ) -> tuple[Answer, dict[str, Any], list[str]]:
     """The answer, what the pictures show, and warnings about regions that are left out.
 
@@ -45,11 +51,17 @@ def estimated(
         named: the regions are the user's: none is left out, an empty one is an error.
         same_data: sums of members of the same data, for the pool.
         events: some of the members', which tell how regions overlap.
+        train: sums of the training events, which stand in for a holdout where there is none.
+        refits: sums of members trained on generated events.
+        transfer: how well the spread of such members is known to stand for their error.
 
     Raises:
         EmptyRegionError: no generated events in a region that was named, or in any.
     """
-    chosen, usable, notes = _usable(layout, members, same_data, holdout, named)
+    compared = Compared(holdout, n_train)
+    if holdout is None:
+        compared = Compared(train, n_train, trained_on=True)
+    chosen, usable, notes = _usable(layout, members, [*same_data, *refits], compared.sums, named)
     cells = np.array([], int)
     if layout.map is not None:
         cells = layout.map.regions[usable[layout.map.regions]]
@@ -57,12 +69,12 @@ def estimated(
 
     def estimate(regions: np.ndarray) -> AveragingEstimate:
         integral, noise_n = _inputs(members, regions, labels)
-        true = None if holdout is None else rg.fractions(holdout.take(regions), labels)
         return averaging_amplification(
             integral,
             n_train=n_train,
             n_gen=noise_n,
-            holdout=None if true is None else Holdout(true.integral, true.n_effective),
+            **compared.given(regions, labels),
+            transfer=transfer,
             level=level,
             limit_level=limit_level,
         )
@@ -78,7 +90,9 @@ def estimated(
         members=len(members),
     )
     views: dict[str, Any] = {"pooled": pooled_worth(answer, *_inputs(members, chosen))}
-    views[POOL] = _pool(answer, members, same_data, chosen, holdout)
+    views[POOL] = _pool(answer, members, same_data, chosen, compared)
+    if refits:
+        views[REFITS] = _refits(answer, members, refits, chosen)
     if events is not None and len(chosen) <= MOST_REGIONS:
         in_both = overlaps(layout.regions, chosen, events)
         views[TOGETHER] = members_in_regions(_inputs(members, chosen)[0], in_both)
@@ -93,17 +107,32 @@ def estimated(
     return answer, views, notes
 
 
+def _refits(
+    answer: Answer, members: Sequence[rg.Sums], refits: Sequence[rg.Sums], regions: np.ndarray
+) -> dict[str, Any]:
+    """What refits say in the regions, for results.json."""
+    of_members, members_n = _inputs(members, regions, answer.labels)
+    integral, noise_n = _inputs(refits, regions, answer.labels)
+    levels: dict[str, Any] = {"level": answer.level, "limit_level": answer.limit_level}
+    sizes: dict[str, Any] = {"n_gen": noise_n, "n_gen_pool": members_n}
+    estimate = refit_amplification(integral, of_members, n_train=answer.n_train, **sizes, **levels)
+    noise = (of_members * (1 - of_members) / members_n).mean(axis=0)
+    spread = of_members.var(axis=0, ddof=1) - noise
+    return refit_record(
+        estimate, answer.labels, spread, refits=len(refits), n_train=answer.n_train, **levels
+    )
+
+
 def _pool(
     answer: Answer,
     members: Sequence[rg.Sums],
     same_data: Sequence[rg.Sums],
     regions: np.ndarray,
-    holdout: rg.Sums | None,
+    compared: Compared,
 ) -> dict[str, Any]:
     """What the pool of the members is worth in the regions, for results.json."""
     labels = answer.labels
     integral, noise_n = _inputs(members, regions, labels)
-    true = None if holdout is None else rg.fractions(holdout.take(regions), labels)
     same, same_n = _inputs(same_data, regions, labels) if same_data else (None, None)
     return pool_view(
         answer,
@@ -111,7 +140,7 @@ def _pool(
         n_gen=noise_n,
         same_data=same,
         n_gen_same=same_n,
-        holdout=None if true is None else Holdout(true.integral, true.n_effective),
+        **compared.given(regions, labels),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from amplify import regions as rg
 from amplify.analysis.training_weights import about_training_weights
 from amplify.estimators.same_data import Agreement, agreement
+from amplify.estimators.trained_on import agreement_in_bins
 from amplify.tables.selection import Selection
 from amplify.text import number
 from amplify.types import Holdout
@@ -25,6 +26,7 @@ def averaging_warnings(
     *,
     bootstraps: bool,
     regions: np.ndarray | None = None,
+    binnings: Sequence[np.ndarray] = (),
     train: Any | None = None,
     n_train: int | None = None,
 ) -> list[str]:
@@ -38,6 +40,7 @@ def averaging_warnings(
         bootstraps: the members are known to be trained on bootstrap samples.
         regions: places of the reported regions; None where somebody else looks at how well members
             agree with true events.
+        binnings: places of regions that are the bins of a column.
         train: what was counted of the training events, or None.
         n_train: training events of each member, where what their weights mean is to be said.
     """
@@ -55,6 +58,8 @@ def averaging_warnings(
         found = _agreement(sums, holdout.sums, regions, trained_on=False)
         return notes + about_truth(found, bootstraps)
     if train is not None:
+        if len(binnings):
+            return notes + _about_training(_in_bins(sums, train.sums, binnings))
         found = _agreement(sums, train.sums, regions, trained_on=True)
         return notes + _about_training(found)
     return notes
@@ -121,15 +126,35 @@ def _agreement(
     members: Sequence[rg.Sums], truth: rg.Sums, regions: np.ndarray, *, trained_on: bool
 ) -> Agreement:
     """Members against true events in the regions where both have a fraction."""
-    every = [s.take(regions) for s in (*members, truth)]
-    usable = np.all([rg.measurable(s) for s in every], axis=0)
-    *generated, true = (rg.fractions(s.take(usable)) for s in every)
+    *generated, true = _usable([*members, truth], regions)
     return agreement(
         np.stack([f.integral for f in generated]),
         np.stack([f.n_effective for f in generated]),
         Holdout(true.integral, true.n_effective),
         trained_on=trained_on,
     )
+
+
+def _in_bins(
+    members: Sequence[rg.Sums], train: rg.Sums, binnings: Sequence[np.ndarray]
+) -> Agreement:
+    """Members against their training events in the bins of the column that fits worst. With many
+    columns one of them fits badly by chance.
+    """
+    found = []
+    for regions in binnings:
+        *generated, true = _usable([*members, train], regions)
+        integral = np.stack([f.integral for f in generated])
+        found.append(agreement_in_bins(integral, Holdout(true.integral, true.n_effective)))
+    worst = min(found, key=lambda agreement: agreement.probability)
+    return Agreement(worst.ratio, min(worst.probability * len(found), 1.0))
+
+
+def _usable(samples: Sequence[rg.Sums], regions: np.ndarray) -> list[rg.Fractions]:
+    """Fractions of all samples in those of the regions where all have one."""
+    every = [s.take(regions) for s in samples]
+    usable = np.all([rg.measurable(s) for s in every], axis=0)
+    return [rg.fractions(s.take(usable)) for s in every]
 
 
 def about_truth(found: Agreement, bootstraps: bool) -> list[str]:

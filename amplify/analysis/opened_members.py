@@ -60,6 +60,7 @@ class Prepared(NamedTuple):
         ignored: columns that are no physics, and why.
         notes: warnings about the columns.
         same_data: members of the same data, one sample each.
+        refits: members trained on generated events, one sample each.
         conditional: the condition that was given to the generator, and where is looked at each; or
             None.
     """
@@ -73,11 +74,13 @@ class Prepared(NamedTuple):
     notes: list[str]
     same_data: Sequence[files.Selection] = ()
     conditional: "Conditional | None" = None
+    refits: Sequence[files.Selection] = ()
 
     @property
     def selections(self) -> list[files.Selection]:
         """All samples but the training events, the holdout last."""
-        return [*self.members, *self.same_data, *([self.holdout] if self.holdout else [])]
+        true = [self.holdout] if self.holdout else []
+        return [*self.members, *self.same_data, *self.refits, *true]
 
 
 def prepare(
@@ -104,7 +107,10 @@ def prepare(
     same = [] if question.same_data is None else samples.split_members(question.same_data)
     if same:
         _check_members(same, "--same-data")
-    given = [*each, *same, holdout, question.train]
+    refits = [] if question.refits is None else samples.split_members(question.refits)
+    if refits:
+        _check_members(refits, "--refits")
+    given = [*each, *same, *refits, holdout, question.train]
     weight_column = samples.weight_of(given, question.weight_column)
     holdout_weight = samples.weight_of(given, question.holdout_weight)
     file = cuts_file(question.regions)
@@ -113,6 +119,7 @@ def prepare(
     made = question.observables
     tables = [opened_as(member, f"member {m}", opened, made) for m, member in enumerate(each)]
     tables += [opened_as(s, f"same-data member {m}", opened, made) for m, s in enumerate(same)]
+    tables += [opened_as(s, f"refit {r}", opened, made) for r, s in enumerate(refits)]
     true_table = None if holdout is None else opened_as(holdout, "holdout", opened, made)
     train_table = None
     if question.train is not None:
@@ -177,8 +184,10 @@ def prepare(
         named=named,
         map_columns=map_places(question.map, names),
     )
-    of_bootstraps, of_same_data = selected[: len(each)], selected[len(each) :]
-    return Prepared(of_bootstraps, true_sample, train, names, layout, ignored, notes, of_same_data)
+    first, last = len(each), len(each) + len(same)
+    of_members, of_same_data, of_refits = selected[:first], selected[first:last], selected[last:]
+    prepared = Prepared(of_members, true_sample, train, names, layout, ignored, notes)
+    return prepared._replace(same_data=of_same_data, refits=of_refits)
 
 
 def _conditional(

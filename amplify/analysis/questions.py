@@ -32,7 +32,10 @@ class AveragingQuestion:
             called as those of the holdout.
         same_data: members of the same data, one sample for each; their columns are called as those
             of the members.
+        refits: members trained on generated events, one sample for each; their columns are called
+            as those of the members.
         forecast: also say what a member is worth event by event, from members alone.
+        members_are: how the members come to differ, as `--members-are` names it, or None.
         condition: a column that was given to the generator: everything is compared at the same
             value of it, in regions of it.
         condition_bins: equiprobable bins of it instead of its values.
@@ -55,7 +58,9 @@ class AveragingQuestion:
     holdout_weight: str | None = None
     train: samples.Sample | None = None
     same_data: Any = None
+    refits: Any = None
     forecast: bool = False
+    members_are: str | None = None
     condition: str | None = None
     condition_bins: int | None = None
     observables: Observables | None = None
@@ -83,7 +88,9 @@ class AveragingQuestion:
             "holdout": samples.said(holdout),
             "train": samples.said(self.train),
             "same_data": samples.said_members(self.same_data),
+            "refits": samples.said_members(self.refits),
             "forecast": self.forecast,
+            "members_are": self.members_are,
             "condition": self.condition,
             "condition_bins": self.condition_bins,
             "observables": self.observables and self.observables.said(),
@@ -108,6 +115,7 @@ class AveragingQuestion:
             "--map": self.map,
             "--forecast": self.forecast,
             "--same-data": self.same_data is not None,
+            "--refits": self.refits is not None,
         }
         _check_condition(self.condition, self.condition_bins, beside)
         check_level(self.level)

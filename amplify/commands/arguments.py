@@ -26,6 +26,9 @@ _COUNT = tyro.constructors.PrimitiveConstructorSpec(
 )
 Count = Annotated[int, _COUNT]
 Figures = Literal["pdf", "svg", "png"] | None
+MembersAre = (
+    Literal["bootstrap", "same-data", "refit", "variational", "sgmcmc", "nuts", "dropout"] | None
+)
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amplify.commands.arguments import Count, Figures, Json, check_seed
+from amplify.commands.arguments import Count, Figures, Json, MembersAre, check_seed
 from amplify.errors import InputError
 from amplify.tables.opening import MAX_GB, opening
 
@@ -83,9 +83,17 @@ class Averaging:
     same_data: tuple[str, ...] | None = None
     """One source per member that was trained on the training events as they are, all on the same:
     they turn the limit on what the pool of the members is worth into a value."""
+    refits: tuple[str, ...] | None = None
+    """One source per member that was trained on events which --members generated, as many as a
+    member learned from; with --generator: how many of them to train. What they miss includes the
+    bias that regularisation makes, without a holdout."""
+    members_are: MembersAre = None
+    """How the members come to differ; the page then says how members of this kind fared where truth
+    is known. With --generator they are bootstraps."""
     forecast: bool = False
     """Also say what a member is worth event by event, without a holdout: each is compared with the
-    pool of the others."""
+    pool of the others; with --generator also with the training events that its bootstrap sample
+    left out."""
     weight_column: str | None = None
     """Column, or expression, with event weights; negative ones are honoured."""
     drop_nonfinite: bool = False
@@ -146,11 +154,16 @@ class Averaging:
         from dataclasses import replace
 
         from amplify.analysis.averaging import answer
+        from amplify.analysis.unseen import unseen_views
         from amplify.commands.labels import labels_for, with_labels
         from amplify.commands.output import publish
+        from amplify.commands.refits import number_of_refits, train_refits
         from amplify.commands.training import Training, check_before_training, train
         from amplify.progress import progress_bar
 
+        if self.members_are not in (None, "bootstrap"):
+            expected, fix = "members from files", "drop it: those trained here are bootstraps"
+            raise InputError("--members-are", expected, self.members_are or "", fix)
         training = Training(
             generator=str(self.generator),
             train=self.train,
@@ -167,7 +180,8 @@ class Averaging:
             rounds=self.rounds,
         )
         labels = labels_for(self.labels, self.train or ())
-        question = self._question()
+        count = number_of_refits(self.refits)
+        question = replace(self._question(), refits=None)
         check_before_training(question, self.holdout, self.train, self.cuts)
         trained = train(directory, training, self.json_to, dry_run=self.dry_run)
         if trained is None:
@@ -178,6 +192,7 @@ class Averaging:
             n_train=trained.n_train,
             columns=None,
             weight_column=trained.weight_column,
+            refits=train_refits(directory, training, trained, count) if count else None,
             train=None if "-" in (self.train or ()) else self.train,  # it was read
         )
         result = answer(
@@ -190,7 +205,11 @@ class Averaging:
             progress=progress_bar,
         )
         settings = {**result.settings, "columns_ignored": trained.ignored, **trained.completion}
-        result = with_labels(replace(result, settings=settings), labels).with_command(command)
+        views = dict(result.views)
+        if self.forecast:
+            views |= unseen_views(directory / "members", trained.members, self.limit_level)
+        result = replace(result, settings=settings, views=views)
+        result = with_labels(result, labels).with_command(command)
         publish(result, directory, self.json_to, self.figures)
 
     def _question(self) -> "AveragingQuestion":
@@ -208,7 +227,9 @@ class Averaging:
             holdout_weight=self.weight_column,
             train=self.train,
             same_data=self.same_data,
+            refits=self.refits,
             forecast=self.forecast,
+            members_are=self.members_are,
             condition=self.condition,
             condition_bins=self.condition_bins,
             observables=observables_of(self.observables),

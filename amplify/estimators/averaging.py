@@ -14,6 +14,7 @@ from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
 from amplify.estimators.bias import contradicted, expected_difference, squared_bias
 from amplify.estimators.variance import (
     check_limit_level,
+    degrees_with_transfer,
     hidden_limit,
     variance_median,
     variance_quantiles,
@@ -31,7 +32,9 @@ def averaging_amplification(
     n_train: Any,
     n_gen: Any = None,
     holdout: Holdout | None = None,
+    trained_on: bool = False,
     one_event: Any = 1.0,
+    transfer: float = 0.0,
     level: float = 0.68,
     limit_level: float = 0.95,
     pull_limit: float = 3.0,
@@ -57,9 +60,16 @@ def averaging_amplification(
         n_gen: generated events per member, or numbers of equally noisy unweighted events [member,
             region]; None for integrals without noise (n_gen -> infinity, Sobol latents).
         holdout: fractions of independent true events in the regions.
+        trained_on: the holdout are the training events themselves, for want of others: a bias
+            shows that is larger than their own error (docs/method, Bias without a holdout).
         one_event: variance of one true event in units of I (1 - I), a number or [region]: less than
             one where something is known of the event beforehand (`amplify.differential`'s and
             `amplify.averaging`'s `condition`).
+        transfer: tau, how well the spread of such members is known to stand for the actual error:
+            standard deviation of ln(claimed / actual sigma) from region to region and problem to
+            problem. Intervals are wider by it, as if there were fewer members: 1 / nu = 1 / (M - 1)
+            + 2 tau^2 degrees of freedom. `amplify.averaging` takes what the calibration study found
+            for bootstraps (docs/calibration).
         level: confidence level of the two-sided intervals, central.
         limit_level: of limits, which are one-sided: the ends of `bounds`, and the n_equiv that a
             region is worth more than where the noise hides the spread (`hidden_limit`).
@@ -82,23 +92,28 @@ def averaging_amplification(
     xp = namespace(integral, n_gen, *(holdout or ()))
     integral, noise_n = checked(xp, integral, n_train, n_gen, level, holdout)
     check_limit_level(limit_level)
+    if not transfer >= 0:
+        fix = "0.2 stands for 20 %"
+        raise InputError("transfer", "at least 0", str(transfer), fix)
     members = integral.shape[0]
+    degrees = degrees_with_transfer(members - 1, transfer)
     mean = integral.mean(axis=0)
     binomial = mean * (1 - mean) * one_event
     noise = (integral * (1 - integral) / noise_n).mean(axis=0)
     spread = integral.var(axis=0, ddof=1)
 
     few = _few(xp, mean, n_train) | _few(xp, mean, noise_n.min(axis=0))
-    difference = expected_difference(xp, mean, spread, noise, members, holdout)
+    difference = expected_difference(
+        xp, mean, spread, noise, members, holdout, trained_on=trained_on
+    )
     true_binomial = difference.binomial * one_event
     biased = xp.zeros_like(few)
     if holdout is not None:
-        biased = contradicted(xp, difference, members, pull_limit) & ~_few_compared(
-            xp, mean, holdout
-        )
+        beyond = contradicted(xp, difference, members, pull_limit, trained_on=trained_on)
+        biased = beyond & ~_few_compared(xp, mean, holdout)
 
     def quoted(level: float) -> _Quoted:
-        variance = _variance(spread, noise, members, level)
+        variance = _variance(spread, noise, members - 1, degrees, level)
         from_spread = _equivalent(xp, binomial, variance)
         bias = squared_bias(xp, difference, level)
         with_bias = [xp.maximum(v, 0.0) + b for v, b in zip(variance, bias, strict=True)]
@@ -107,7 +122,7 @@ def averaging_amplification(
 
     two_sided, one_sided = quoted(level), quoted(2 * limit_level - 1)
     hidden = ~(two_sided.variance.low > 0)
-    hides = noise * hidden_limit(members - 1, level, limit_level)
+    hides = noise * hidden_limit(degrees, level, limit_level)
     more_than = _ratio(xp, binomial, hides, 0.0)
     limit = Interval(xp.full_like(mean, np.nan), more_than, xp.full_like(mean, np.inf))
     nothing = Interval(np.nan, 0.0, np.inf)
@@ -147,12 +162,13 @@ class _Quoted(NamedTuple):
     bias_aware: Interval
 
 
-def _variance(spread: Any, noise: Any, members: int, level: float) -> Interval:
-    """sigma_model^2 with its interval: s^2 (M - 1) / (sigma_model^2 + noise) follows chi^2."""
-    low, high = variance_quantiles(members - 1, level)
-    sum_of_squares = (members - 1) * spread
-    ends = (variance_median(members - 1), high, low)
-    return Interval(*(sum_of_squares / quantile - noise for quantile in ends))
+def _variance(spread: Any, noise: Any, own: int, degrees: float, level: float) -> Interval:
+    """sigma_model^2 with its interval: s^2 nu / (sigma_model^2 + noise) follows chi^2. The median
+    is that of the members' `own` degrees of freedom: a factor that is unknown moves the ends only.
+    """
+    low, high = variance_quantiles(degrees, level)
+    value = own * spread / variance_median(own)
+    return Interval(*(v - noise for v in (value, degrees * spread / high, degrees * spread / low)))
 
 
 def _few(xp: Any, share: Any, n: Any) -> Any:

@@ -1,5 +1,13 @@
 """Members against a holdout: a bias that all of them share, which their spread cannot see
-(docs/method, Averaging amplification).
+(docs/method, Averaging amplification). Or against the events that they learned from (docs/method,
+Bias without a holdout).
+
+The training events of n_train have the fraction I + e inside, with var e = I (1 - I) / n_train. The
+mean of M members that learned from them is I + b + u, where u is what they made of e: the error of
+a training is u, and common to all of them. The difference e - u - b has no more variance than e
+where a member follows the fluctuation of its events at least half as far as it goes itself,
+cov(e, u) >= var(u) / 2. Of maximum likelihood cov(e, u) = var(u), of smoothing more. So var e, and
+what the mean of M members scatters by, is what one expects at most.
 """
 
 from typing import Any, NamedTuple
@@ -40,7 +48,14 @@ class Difference(NamedTuple):
 
 
 def expected_difference(
-    xp: Any, mean: Any, spread: Any, noise: Any, members: int, holdout: Holdout | None
+    xp: Any,
+    mean: Any,
+    spread: Any,
+    noise: Any,
+    members: int,
+    holdout: Holdout | None,
+    *,
+    trained_on: bool = False,
 ) -> Difference:
     """The difference of the holdout and the mean of the members, with its error.
 
@@ -51,10 +66,11 @@ def expected_difference(
         noise: the part of it that comes from finite samples [region].
         members: how many.
         holdout: fractions of true events, or None.
+        trained_on: the members learned from these events. `expected` is the most that is expected.
     """
     binomial = mean * (1 - mean)
     of_mean = spread / members
-    expected = xp.maximum(spread - noise, 0.0) + of_mean
+    expected = of_mean if trained_on else xp.maximum(spread - noise, 0.0) + of_mean
     if holdout is None:
         nothing = xp.full_like(mean, np.nan)
         return Difference(nothing, expected, spread + of_mean, spread, binomial)
@@ -62,7 +78,8 @@ def expected_difference(
     true_binomial = truth * (1 - truth)
     # one of both may have no events there
     of_holdout = xp.maximum(binomial, true_binomial) / xp.asarray(holdout.n)
-    expected, largest = expected + of_holdout, spread + of_mean + of_holdout
+    largest = expected + of_holdout if trained_on else spread + of_mean + of_holdout
+    expected = expected + of_holdout
     positive = xp.where(expected > 0, expected, np.nan)
     return Difference(truth - mean, positive, largest, spread, true_binomial)
 
@@ -93,27 +110,32 @@ def squared_bias_of_marked(estimate: AveragingEstimate, level: float) -> Interva
     return Interval(*(np.where(marked, end * error**2, 0.0) for end in ends))
 
 
-def contradicted(xp: Any, compared: Difference, members: int, limit: float) -> Any:
+def contradicted(
+    xp: Any, compared: Difference, members: int, limit: float, *, trained_on: bool = False
+) -> Any:
     """Whether the holdout is too far from the members for chance.
 
     Where the noise is most of the spread, what is left of it is hardly known, and Student's t
     forgives any bias however large the holdout. A difference that is improbable even if all of the
-    noise were training needs no subtraction: either test marks.
+    noise were training needs no subtraction: either test marks. Against the events that members
+    were trained on their spread is but 1 / M of the error, or less.
     """
     beyond = xp.zeros(xp.shape(compared.difference), bool)
     spreads = (compared.spread, compared.spread * (1 + 1 / members))
+    if trained_on:
+        spreads = (compared.spread / members,) * 2
     for expected, spread in zip((compared.expected, compared.largest), spreads, strict=True):
-        degrees = _degrees(xp, spread, expected, members)
+        degrees = _degrees(xp, spread, expected, members, known=trained_on)
         pull = compared.difference / xp.sqrt(expected)
         beyond = beyond | _improbable(xp, pull, degrees, limit)
     return beyond
 
 
-def _degrees(xp: Any, spread: Any, expected: Any, members: int) -> Any:
+def _degrees(xp: Any, spread: Any, expected: Any, members: int, *, known: bool = False) -> Any:
     """Degrees of freedom of the pull's error (Welch and Satterthwaite): those of the members, more
-    where other parts of the error are known better.
+    where other parts of the error are known better, or as good as `known`.
     """
-    if members < _MEMBERS_FOR_WELCH:
+    if members < _MEMBERS_FOR_WELCH and not known:
         return (members - 1) * xp.ones_like(spread)
     share = spread / xp.where(expected > 0, expected, 1.0)
     return (members - 1) / xp.maximum(share, 1e-3) ** 2

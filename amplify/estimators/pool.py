@@ -71,6 +71,7 @@ def pool_amplification(
     n_gen_same: Any = None,
     of: Of = "bootstrap",
     holdout: Holdout | None = None,
+    trained_on: bool = False,
     level: float = 0.68,
     limit_level: float = 0.95,
 ) -> PoolEstimate:
@@ -99,6 +100,7 @@ def pool_amplification(
         n_gen_same: n_gen of these.
         of: which members the pool is made of.
         holdout: fractions of independent true events: where the members are biased, so is the pool.
+        trained_on: as for `averaging_amplification`.
         level: of the two-sided intervals.
         limit_level: of limits.
 
@@ -109,7 +111,7 @@ def pool_amplification(
     levels = {"level": level, "limit_level": limit_level}
     share, noise_n = checked(np, integral, n_train, n_gen, level, holdout)
     member = averaging_amplification(
-        share, n_train=n_train, n_gen=noise_n, holdout=holdout, **levels
+        share, n_train=n_train, n_gen=noise_n, holdout=holdout, trained_on=trained_on, **levels
     )
     spread, training = _spread(share, noise_n), None
     mean, own = share.mean(axis=0), spread._replace(factor=1 / len(share))
@@ -129,7 +131,13 @@ def pool_amplification(
     biased = np.asarray(member.status) == Status.BIASED
     few = np.asarray(member.status) == Status.UNRESOLVED
     difference = expected_difference(
-        np, share.mean(axis=0), spread.square, spread.noise, len(share), holdout
+        np,
+        share.mean(axis=0),
+        spread.square,
+        spread.noise,
+        len(share),
+        holdout,
+        trained_on=trained_on,
     )
 
     def worth(level: float) -> tuple[Interval, Interval]:

@@ -39,6 +39,23 @@ def variance_median(degrees: float) -> float:
     return float(2 * special.gammaincinv(degrees / 2, 0.5))
 
 
+def degrees_with_transfer(degrees: float, transfer: float) -> float:
+    """Degrees of freedom of a sum of squares whose variance is also uncertain by a factor: 1 / nu =
+    1 / degrees + 2 tau^2 (Satterthwaite).
+
+    The relative variance of chi^2 is 2 / degrees, that of a variance whose root is known to
+    exp(+-tau) is (2 tau)^2, and 2 / nu is their sum.
+
+    >>> round(degrees_with_transfer(7, 0.2), 1)
+    4.5
+
+    Args:
+        degrees: of the sum of squares.
+        transfer: tau, standard deviation of the logarithm of claimed over actual sigma.
+    """
+    return 1 / (1 / degrees + 2 * transfer**2)
+
+
 def check_limit_level(limit_level: float) -> None:
     """Refuses what is no level of a limit: below one half it would not be one."""
     if not 0.5 < limit_level < 1:

@@ -36,7 +36,7 @@ class Job(NamedTuple):
         source: sha256 of the module's file, or "". What that file imports is not looked at.
         seed: of the ensemble.
         n_gen: events per member.
-        resample: "bootstrap" or "none".
+        resample: "bootstrap", "none", or a piece such as "1/8".
         columns: names of the events' columns.
         events: sha256 of the training events and weights.
         weighted: whether the training events have weights.

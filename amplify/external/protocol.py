@@ -16,7 +16,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,13 @@ from amplify.text import one_line
 
 Fit = Callable[..., Any]
 Sample = Callable[[int, int], Any]
-Resample = Literal["bootstrap", "none"]
+Resample = str  # "bootstrap", "none", or "1/8": one of eight disjoint pieces
 Block = tuple[np.ndarray, np.ndarray | None]  # events [n, dim] and their weights [n]
 MemberProgress = Callable[[int, int, str], None]  # members done, members in all, what is going on
 
 BLOCK = 1 << 18  # events asked for at once
 _PROBE = 1 << 12  # events by which samples are compared
-_ROWS, _FIT, _SAMPLE, _COMMON = 1, 2, 3, 4  # roles of random numbers
+_ROWS, _FIT, _SAMPLE, _COMMON, _PIECES = 1, 2, 3, 4, 5  # roles of random numbers
 
 
 class MemberError(InputError):
@@ -110,7 +110,11 @@ def check_numbers(*, members: int, n_gen: int, seed: int, resample: str) -> None
         )
     if seed < 0:
         raise InputError("seed", "0 or more", str(seed), "choose another")
-    if resample not in ("bootstrap", "none"):
+    pieces = pieces_of(resample)
+    if pieces is not None and members > pieces:
+        fix = "ask for fewer, or for smaller pieces"
+        raise InputError("members", f"at most {pieces}, one for each piece", str(members), fix)
+    if resample not in ("bootstrap", "none") and pieces is None:
         raise InputError(
             "resample", "'bootstrap' or 'none'", repr(resample), "choose one of the two"
         )
@@ -158,8 +162,8 @@ def fit_member(
     seed: int,
     resample: Resample,
 ) -> Sample:
-    """Trains one member on its bootstrap sample, or on a copy of all events, and returns its
-    sampler.
+    """Trains one member on its bootstrap sample, its piece, or a copy of all events, and returns
+    its sampler.
 
     Rows are drawn uniformly and weights travel with them, negative ones as they are.
 
@@ -169,10 +173,7 @@ def fit_member(
     """
     if weight is not None:
         check_takes_weight(fit)
-    n = len(x_train)
-    rows = np.arange(n)
-    if resample == "bootstrap":
-        rows = _random(seed, member, _ROWS).integers(n, size=n)
+    rows = training_rows(len(x_train), member, seed, resample)
     weights = {} if weight is None else {"weight": weight[rows]}
     sample = _called(
         member,
@@ -187,6 +188,27 @@ def fit_member(
             "return the function",
         )
     return sample
+
+
+def training_rows(n: int, member: int, seed: int, resample: Resample) -> np.ndarray:
+    """Which of n training events a member learns from."""
+    pieces = pieces_of(resample)
+    if pieces is not None:
+        order = _random(seed, pieces, _PIECES).permutation(n)
+        return np.sort(order[member * (n // pieces) : (member + 1) * (n // pieces)])
+    if resample == "bootstrap":
+        return _random(seed, member, _ROWS).integers(n, size=n)
+    return np.arange(n)
+
+
+def pieces_of(resample: Resample) -> int | None:
+    """How many disjoint pieces the training events are cut into; None where they are not.
+
+    >>> pieces_of("1/8"), pieces_of("bootstrap")
+    (8, None)
+    """
+    one, _, pieces = resample.partition("/")
+    return int(pieces) if one == "1" and pieces.isdigit() and int(pieces) > 0 else None
 
 
 def fit_seed(member: int, seed: int) -> int:

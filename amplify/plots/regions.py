@@ -33,7 +33,7 @@ _WORDS = {
     "resolved": "resolved",
     "lower_limit": "lower limit",
     "upper_limit": "upper limit",
-    "biased": "biased (holdout)",
+    "biased": "biased",
     "unresolved": "unresolved",
 }
 _ACTUAL = "actual (truth known)"

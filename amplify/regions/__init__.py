@@ -1,5 +1,5 @@
-"""Regions of phase space (`shapes`, `binning`), what a sample has in them (`counting`), a user's
-file of them (`cuts`), and which events could have been data (`passing`).
+"""Regions of phase space (`shapes`, `binning`, `trees`), what a sample has in them (`counting`), a
+user's file of them (`cuts`), and which events could have been data (`passing`).
 """
 
 from amplify.regions.binning import (
@@ -26,6 +26,7 @@ from amplify.regions.shapes import (
     mask,
     radius,
 )
+from amplify.regions.trees import quantile_tree
 
 __all__ = [
     "Fractions",
@@ -49,6 +50,7 @@ __all__ = [
     "measurable",
     "passes",
     "quantile_edges",
+    "quantile_tree",
     "radius",
     "shells",
     "tail",

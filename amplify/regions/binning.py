@@ -69,12 +69,12 @@ def intervals(
     def contains(x: Any) -> Any:
         values = observable(x)[..., None]
         shape = (1,) * (values.ndim - 1) + lower.shape
-        above, below = (_ends_like(end, values.dtype).reshape(shape) for end in (lower, upper))
+        above, below = (ends_like(end, values.dtype).reshape(shape) for end in (lower, upper))
         return (values >= above) & (values < below)
 
     def inside(x: np.ndarray, summed: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         values = np.asarray(observable(x))
-        typed_ends = _ends_like(ends, values.dtype)
+        typed_ends = ends_like(ends, values.dtype)
         if all(numbers is None for numbers in summed):
             below = np.searchsorted(np.sort(values), typed_ends)
             return [below[last] - below[first]] * len(summed)
@@ -122,7 +122,7 @@ def cells(
         places = []
         for observable, ends in zip(observables, edges, strict=True):
             values = np.asarray(observable(x))
-            places.append(np.searchsorted(_ends_like(ends, values.dtype), values, side="right"))
+            places.append(np.searchsorted(ends_like(ends, values.dtype), values, side="right"))
         cell = np.ravel_multi_index(places, shape)
         in_cells = [np.bincount(cell, numbers, shape[0] * shape[1]) for numbers in summed]
         return [sums.reshape(shape)[1:-1, 1:-1].ravel() for sums in in_cells]
@@ -282,7 +282,7 @@ def _sums_between(
     return np.array([in_cells[a + 1 : b + 1].sum() for a, b in zip(first, last, strict=True)])
 
 
-def _ends_like(ends: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def ends_like(ends: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Ends in single precision that part the same single-precision values, so that those need no
     conversion, and JAX, which would round the ends, agrees with NumPy.
     """

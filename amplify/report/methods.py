@@ -5,6 +5,7 @@ references.
 from collections.abc import Sequence
 from typing import Any
 
+from amplify.results.calibration import VIEW
 from amplify.results.columns import limit_level, numbered, percent
 from amplify.results.conditions import CONDITION
 from amplify.results.pools import EACH, FORECAST, POOL
@@ -51,12 +52,26 @@ def methods_paragraph(results: dict[str, Any]) -> str:
     records = numbered(results)
     said = [
         *_averaging(records["averaging"]),
+        _transfer(results) if records["averaging"] else "",
         *_differential(records["differential"]),
         *_pool(results),
         _condition(results),
         f"Computed with amplify {results['version']}, seed {results['seed']}.",
     ]
     return " ".join(" ".join(said).split())  # one line, with spaces that every program knows
+
+
+def _transfer(results: dict[str, Any]) -> str:
+    """What intervals from members of a known kind carry beside chi^2."""
+    tau = (results.get(VIEW) or {}).get("transfer")
+    if not tau:
+        return ""
+    return (
+        "Intervals of single regions also carry that the spread of such generators stands for "
+        f"their error up to a factor, whose logarithm has a standard deviation of {number(tau)} on "
+        "problems with known truth, as fewer degrees of freedom: "
+        "1 / nu = 1 / (M - 1) + 2 tau^2."
+    )
 
 
 def _condition(results: dict[str, Any]) -> str:
@@ -123,9 +138,16 @@ def _averaging(records: Sequence[Record]) -> list[str]:
 
 def _holdout(records: Sequence[Record]) -> str:
     n_holdout = records[0]["n_holdout"]
+    biased = sum(r["status"] == "biased" for r in records)
+    if not n_holdout and any(r["pull"] is not None for r in records):
+        return (
+            "No holdout was used. The mean of the generators was compared with the training events "
+            "themselves; where they differ by more than the error of independent events explains "
+            f"(as improbable as three standard deviations), in {biased} of {len(records)} regions, "
+            "the common bias is added to sigma_model in quadrature. A smaller one is not included."
+        )
     if not n_holdout:
         return "No holdout was used: a bias common to all generators is not included."
-    biased = sum(r["status"] == "biased" for r in records)
     return (
         "The mean of the generators was compared with a holdout of "
         f"{number(n_holdout)} true events. Where they differ by more than chance explains (as "

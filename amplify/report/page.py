@@ -22,10 +22,14 @@ from amplify.plots.curves import MOST
 from amplify.plots.looks import page_style
 from amplify.report.export import table_csv, table_latex
 from amplify.report.figures import MOST_PANELS, MOST_REGIONS, page_figures, shown_panels
+from amplify.report.forecast_page import forecast_page
 from amplify.report.methods import methods_paragraph, references
+from amplify.results.calibration import said_of_kind
 from amplify.results.columns import columns, levels, member_columns, numbered, pool_columns
 from amplify.results.conditions import said_of_condition
+from amplify.results.forecasts import FORECAST
 from amplify.results.pools import EACH, POOL, said_of_members
+from amplify.results.refits import REFITS
 from amplify.results.verdicts import how_many, summary_verdict
 from amplify.storage import whole
 from amplify.text import harmless, number, said_of_columns
@@ -51,7 +55,10 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     )
     environment.filters["number"] = number
     template = environment.from_string(_resource("page.html"))
-    page = template.render(results=results, figures=_figures(results), **_words(results))
+    if results.get(FORECAST):
+        page = forecast_page(results)
+    else:
+        page = template.render(results=results, figures=_figures(results), **_words(results))
     with whole(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
@@ -66,6 +73,7 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
         "levels": {method: levels(of_method) for method, of_method in records.items()},
         "verdict": summary_verdict(results["estimates"]),
         "of_members": said_of_members(results),
+        "of_kind": said_of_kind(results),
         "tables_of_members": _tables_of_members(results),
         "enough": how_many(results["estimates"], results.get("pooled")),
         "of_condition": said_of_condition(results),
@@ -87,11 +95,15 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tables_of_members(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tables of the pool and of each member: a title, its columns and rows."""
+    """Tables of the pool, of refits and of each member: a title, its columns and rows."""
     tables = []
     if results.get(POOL):
         rows = results[POOL]["regions"]
         title = "The pool of the members, integrals"
+        tables.append({"title": title, "columns": pool_columns(rows), "rows": rows})
+    if results.get(REFITS):
+        rows = results[REFITS]["regions"]
+        title = "Refits to generated events, integrals"
         tables.append({"title": title, "columns": pool_columns(rows), "rows": rows})
     if results.get(EACH):
         rows = results[EACH]["members"]

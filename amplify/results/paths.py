@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_SETTINGS = "generated", "holdout", "train", "members", "same_data", "regions", "cuts"
+_SETTINGS = "generated", "holdout", "train", "members", "same_data", "refits", "regions", "cuts"
 _MORE = re.compile(r"(?P<first>.*)(?P<more> and \d+ more)", re.DOTALL)
 
 

@@ -11,6 +11,7 @@ from amplify.estimators.forecast import Bracket
 from amplify.estimators.pool import PoolEstimate
 from amplify.results.columns import percent
 from amplify.results.records import finite
+from amplify.results.refits import OUT_OF_BAG, REFITS
 from amplify.results.verdicts import most_equivalent, typical
 from amplify.text import number
 from amplify.types import Status
@@ -203,7 +204,7 @@ def each_verdict(record: Mapping[str, Any]) -> str:
 def said_of_members(views: Mapping[str, Any]) -> list[str]:
     """The sentences on pool, members and forecast, where a result has them."""
     said = []
-    for key in (POOL, EACH, FORECAST):
+    for key in (POOL, EACH, REFITS, FORECAST, OUT_OF_BAG):
         if views.get(key):
             said.append(views[key]["verdict"])
             tested = views[key].get("event_by_event")

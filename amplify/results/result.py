@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from amplify.errors import InputError, MissingExtraError
 from amplify.results import records
+from amplify.results.calibration import said_of_kind
 from amplify.results.conditions import said_of_condition
 from amplify.results.fit_inputs import Covariance, Kind, covariance_of, histograms_of, pyhf_of
 from amplify.results.labels import checked_labels
@@ -179,7 +180,7 @@ class Result:
         lines = [text_table(every, self.views.get("truth"), self.views.get("sensitivities"))]
         lines += [self._columns()]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [summary_verdict(every), *said_of_members(self.views)]
+        lines += [summary_verdict(every), said_of_kind(self.views), *said_of_members(self.views)]
         lines += [said_of_condition({"estimates": every, **self.views})]
         lines += [how_many(every, self.views.get("pooled"))]
         return harmless("\n".join(line for line in lines if line))

@@ -36,7 +36,8 @@ def _averaging(record: Record) -> str:
         return f"{where} {hidden}: it is worth {limit}{_doubt(record)}; {more}."
     n, g = number(record["n_equiv"]), number(record["amplification"])
     if record["status"] == "biased":
-        away = f"the holdout is {abs(record['pull']):.1f} expected errors away from the members"
+        apart = f"{abs(record['pull']):.1f} expected errors away from the members"
+        away = f"{_true_events(record)} {apart}"
         worth = f"the generated sample is worth {n} true events (G = {g})"
         return f"{where} {away}: a common bias. With it, {worth}, whatever the members agree on."
     (low, high), (g_low, g_high) = record["n_equiv_interval"], record["amplification_interval"]
@@ -46,11 +47,16 @@ def _averaging(record: Record) -> str:
     return f"{where} {worth} ({interval}): {factor}{_doubt(record) or _unseen(record)}."
 
 
+def _true_events(record: Record) -> str:
+    """What the members were compared with; training events where there was no holdout."""
+    return "the holdout is" if record["n_holdout"] else "the training events are"
+
+
 def _doubt(record: Record) -> str:
     """A pull that few members cannot tell from chance, but a reader should know."""
     if record["pull"] is None or abs(record["pull"]) <= _DOUBTFUL:
         return ""
-    away = f"the holdout is {abs(record['pull']):.1f} expected errors away"
+    away = f"{_true_events(record)} {abs(record['pull']):.1f} expected errors away"
     which = f"which {record['members']} members cannot tell from chance"
     return f", but {away}, {which}: train more of them"
 
@@ -60,7 +66,8 @@ def _unseen(record: Record) -> str:
     least = record.get("n_equiv_least")
     if least is None or least > record["n_equiv_interval"][0]:
         return ""
-    unseen = f"a common bias that lowers it to {number(least)} is not excluded by the holdout"
+    by = "the holdout" if record["n_holdout"] else "the training events"
+    unseen = f"a common bias that lowers it to {number(least)} is not excluded by {by}"
     return f"; {unseen} ({percent(limit_level(record))}, one-sided)"
 
 
@@ -135,8 +142,15 @@ def _averaging_summary(records: Sequence[Record]) -> str:
     if 2 * sum(r["status"] == "lower_limit" for r in records) >= len(records):
         said.append(_MOSTLY_NOISE)
     if not records[0]["n_holdout"]:
-        said.append("no holdout was compared, so a bias that all members share is not included")
+        said.append(_without_holdout(records))
     return "; ".join(said) + "."
+
+
+def _without_holdout(records: Sequence[Record]) -> str:
+    if all(record["pull"] is None for record in records):
+        return "no holdout was compared, so a bias that all members share is not included"
+    stand_in = "the training events stood in for a holdout"
+    return f"{stand_in}, so a bias smaller than their own error is not included"
 
 
 # measured: their intervals cover in .3 to .6

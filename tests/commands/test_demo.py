@@ -49,3 +49,22 @@ def test_demo_writes_estimate_and_truth_and_the_same_for_the_same_seed(tmp_path,
     assert "estimated over actual" in captured.err and (tmp_path / "a" / "report.html").exists()
     main(["demo", "--out", str(tmp_path / "b")])
     assert read(tmp_path / "b") == results
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short", "no_page")
+@pytest.mark.parametrize(
+    ("kind", "who"),
+    [("same", "the ensemble of the same data"), ("bayesian", "the draws from a Bayesian network")],
+)
+def test_demo_of_other_members_says_which_they_are(kind, who, tmp_path, capsys):
+    main(["demo", "--members", kind, "--out", str(tmp_path), "--json", "-"])
+    captured = capsys.readouterr()
+    results = json.loads(captured.out)
+    assert results["settings"]["kind"] == kind
+    assert results["members_are"]["kind"] == {"same": "same-data", "bayesian": "variational"}[kind]
+    averaging = [e for e in results["estimates"] if e["method"] == "averaging"]
+    assert {e["members"] for e in averaging} == {4}
+    assert all(e["sigma_model"] is None or e["sigma_model"] > 0 for e in averaging)
+    assert "pool_of_members" not in results and "forecast_without_holdout" not in results
+    assert f"actual uncertainty of {who}" in captured.err

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from amplify.report.methods import methods_paragraph
-from amplify.results.verdicts import how_many, strictest, summary_verdict, typical
+from amplify.results.verdicts import how_many, strictest, summary_verdict, typical, verdict
 from amplify.text import number
 from tests.results.examples import averaging_record, differential_record, pooled
 
@@ -39,8 +39,15 @@ def test_values_among_noise_are_not_believed():
 
 
 def test_without_a_holdout_it_is_said_that_no_bias_shows():
-    words = summary_verdict([averaging_record("a", n_holdout=None)])
+    words = summary_verdict([averaging_record("a", n_holdout=None, pull=None)])
     assert words.endswith("a bias that all members share is not included.")
+
+
+def test_training_events_stand_in_for_a_holdout():
+    compared = averaging_record("a", n_holdout=None, pull=5.1, status="biased")
+    assert "the training events are 5.1 expected errors away" in verdict(compared)
+    words = summary_verdict([compared])
+    assert words.endswith("a bias smaller than their own error is not included.")
 
 
 _HIDDEN = averaging_record("b", status="lower_limit")
