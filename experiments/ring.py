@@ -14,6 +14,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PRNGKeyArray
 
 from amplify import regions as rg
 from amplify.devices import use_all_cores
@@ -96,17 +97,32 @@ def main(
     return path
 
 
-def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path) -> dict:
+def layout(config: Config, dim: int) -> tuple[np.ndarray, rg.Regions, np.ndarray]:
+    """Edges of the shells [shell + 1], all regions, shells first, and their true integrals."""
     truth_model = ring.Ring(dim=dim)
     with jax.enable_x64(True):
         edges = np.asarray(ring.shell_edges(truth_model, config.shells))
         lows = jnp.asarray(np.append(edges[:-1], TAIL_EDGES))
         highs = jnp.asarray(np.append(edges[1:], np.full(len(TAIL_EDGES), np.inf)))
         truth = np.asarray(ring.shell_integral(truth_model, lows, highs))
-    regions = rg.join(rg.shells(edges), *(rg.tail(rg.radius, edge, "r") for edge in TAIL_EDGES))
+    tails = (rg.tail(rg.radius, edge, "r") for edge in TAIL_EDGES)
+    return edges, rg.join(rg.shells(edges), *tails), truth
+
+
+def training_sets(config: Config, dim: int, n_train: int) -> tuple[Array, list[PRNGKeyArray]]:
+    """Training sets [set, event, dim], and keys for rows, trainings and samples."""
+    key = jax.random.fold_in(jax.random.key(config.seed), dim * 1_000_003 + n_train)
+    key_data, *keys = jax.random.split(key, 4)
+    keys_data = jax.random.split(key_data, config.sets)
+    truth = ring.Ring(dim=dim)
+    return jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(keys_data), keys
+
+
+def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path) -> dict:
+    edges, regions, truth = layout(config, dim)
     stored = study.cached(
         out / "parts" / f"d{dim}-n{n_train}.npz",
-        lambda: _train(config, truth_model, n_train, training, regions),
+        lambda: _train(config, dim, n_train, training, regions),
     )
     same, bootstrap = stored["same"], stored["bootstrap"]
     first = config.shells + TAIL_EDGES.index(RADIAL_TAIL)
@@ -139,14 +155,12 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
 
 
 def _train(
-    config: Config, truth: ring.Ring, n_train: int, training: FitConfig, regions: rg.Regions
+    config: Config, dim: int, n_train: int, training: FitConfig, regions: rg.Regions
 ) -> dict[str, np.ndarray]:
     """Integrals [set, member, region] of all trained networks."""
     started = time.perf_counter()
-    key = jax.random.fold_in(jax.random.key(config.seed), truth.dim * 1_000_003 + n_train)
-    key_data, key_rows, key_fit, key_sample = jax.random.split(key, 4)
-    keys_data = jax.random.split(key_data, config.sets)
-    x = jax.vmap(lambda k: ring.sample(k, truth, n=n_train))(keys_data).reshape(-1, truth.dim)
+    of_sets, (key_rows, key_fit, key_sample) = training_sets(config, dim, n_train)
+    x = of_sets.reshape(-1, dim)
     rows = []
     for s, k in enumerate(jax.random.split(key_rows, config.sets)):
         for how, members in (
@@ -156,7 +170,7 @@ def _train(
             rows.append(s * n_train + ensemble_rows(k, n_train, members=members, resample=how))
     rows = jnp.concatenate(rows)
     generator = coupling_flow(x[:n_train], FlowConfig())
-    label = f"ring d={truth.dim} n_train={n_train}"
+    label = f"ring d={dim} n_train={n_train}"
     keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
         fitted = fit_members(keys_fit, generator, x, rows, config=training, progress=bar.losses)

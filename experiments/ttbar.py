@@ -238,7 +238,7 @@ def run(config: Config, out: Path, data: Path | None, command: str) -> Path:
             "the holdout would share events",
         )
     study.claim(out, config, {"data": str(data) if data else None})
-    events, source = _events(config, out, data)
+    events, source = read_events(config, out, data)
     truth, rest = events[: config.n_truth], events[config.n_truth :]
     sets = rest[: config.sets * config.n_train].reshape(
         config.sets, config.n_train, *rest.shape[1:]
@@ -256,7 +256,7 @@ def run(config: Config, out: Path, data: Path | None, command: str) -> Path:
     return path
 
 
-def _events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarray, dict[str, Any]]:
+def read_events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarray, dict[str, Any]]:
     """Momenta [event, 6, 4] in GeV, float32, and what the file says of itself."""
     n_events = config.n_truth + config.reserved + config.n_holdout
     path = data or out / "events.h5"

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from paper_figures.approach import draw, true_events
 from paper_figures.drawing import legend_above
 from paper_figures.recorded import study
+from paper_figures.scan import dims
 
 STYLES = ((1_000, "-", "o"), (10_000, "-.", "s"), (100_000, ":", "^"))
 
@@ -15,9 +16,10 @@ def figure() -> Figure:
     """Means over training sets, bands: central 68 % of them."""
     data = study("differential")
     fig = Figure(figsize=(7.0, 3.9), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    for axis, dim in zip(axes, (2, 4), strict=True):
-        for n_train, style, marker in STYLES:
+    axes = fig.subplots(1, len(dims()), sharey=True, squeeze=False)[0]
+    for axis, dim in zip(axes, dims(), strict=True):
+        styles = [style for style in STYLES if f"d{dim}-n{style[0]}" in data]
+        for n_train, style, marker in styles:
             case = data[f"d{dim}-n{n_train}"]
             label = f"flows, $n_{{\\rm train}} = 10^{len(str(n_train)) - 1}$"
             draw(

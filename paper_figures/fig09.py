@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK
 from paper_figures.drawing import legend_above
-from paper_figures.scan import cases
+from paper_figures.scan import cases, dims
 
 STYLES = (("-", "o", INK), ("--", "s", ACCENT), ("-.", "^", GREY))
 
@@ -19,8 +19,8 @@ def figure() -> Figure:
     below 10.
     """
     fig = Figure(figsize=(7.0, 4.2), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    for axis, dim in zip(axes, (2, 4), strict=True):
+    axes = fig.subplots(1, len(dims()), sharey=True, squeeze=False)[0]
+    for axis, dim in zip(axes, dims(), strict=True):
         scan = cases(dim)
         n = np.array([c["n_train"] for c in scan])
         for r, (style, marker, color) in enumerate(STYLES):
@@ -50,7 +50,7 @@ def figure() -> Figure:
             )
         axis.axhline(1, color=INK, lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
-    axes[0].set_ylim(0.6 * min(c["amplification"][0] for dim in (2, 4) for c in cases(dim)), 10)
+    axes[0].set_ylim(0.6 * min(c["amplification"][0] for dim in dims() for c in cases(dim)), 10)
     axes[0].set_ylabel("differential amplification factor G")
     legend_above(fig, axes[0], ncols=4, fontsize=8.5)
     return fig

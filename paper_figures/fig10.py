@@ -11,7 +11,7 @@ from amplify.estimators.kolmogorov import K1
 from amplify.plots.looks import ACCENT, GREY, INK
 from paper_figures.drawing import legend_above
 from paper_figures.recorded import study
-from paper_figures.scan import cases
+from paper_figures.scan import cases, dims
 
 AVERAGING = (
     ("averaging_actual", "averaging, actual", "-", {"marker": "o", "color": INK}),
@@ -31,11 +31,13 @@ def figure() -> Figure:
     the first pool.
     """
     fig = Figure(figsize=(7.0, 4.6), layout="constrained")
-    axes = fig.subplots(1, 2, sharey=True)
-    for axis, dim in zip(axes, (2, 4), strict=True):
+    axes = fig.subplots(1, len(dims()), sharey=True, squeeze=False)[0]
+    for axis, dim in zip(axes, dims(), strict=True):
         _flows(axis, cases(dim))
-        _pools(axis, pools(dim, rotated=False))
-        _told_of_rotations(axis, pools(dim, rotated=True))
+        if pools(dim, rotated=False):
+            _pools(axis, pools(dim, rotated=False))
+        if pools(dim, rotated=True):  # not in a short rerun
+            _told_of_rotations(axis, pools(dim, rotated=True))
         axis.axhline(1, color=INK, lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel=r"$n_{\rm train}$", title=f"{dim}-D")
     axes[0].set_ylabel("amplification factor G")

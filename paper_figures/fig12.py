@@ -1,5 +1,6 @@
 """Figure 12: actual and estimated uncertainty of integrals over bins of m_tt and pT_t for four
-generators, in units of the error of n_train true events.
+generators, in units of the error of n_train true events; of the spline flow also by Bayesian
+networks.
 """
 
 from itertools import product
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.drawing import legend_above
-from paper_figures.top import NAMES, bins, contradicted, floats, generators
+from paper_figures.top import BAYESIAN, NAMES, bayesian, bins, contradicted, floats, generators
 
 OBSERVABLES = ("m_tt", "pT_t")
 TICKS = (0, 4, 8)  # edges between bins that are written out
@@ -47,6 +48,8 @@ def figure() -> Figure:
             actual, estimated = (floats(averaging[kind]) for kind in ("actual", "estimated"))
             biased = np.asarray(averaging["biased"])
             _draw(axis, actual[places], estimated[places], biased[places])
+            if look.label == "spline flow":
+                _bayesian(axis, places)
             labels = [f"{edges[i]:.0f}" for i in TICKS]
             axis.set_xticks([i + 1.5 for i in TICKS], labels, fontsize=9)
             axis.set_xlabel(f"{NAMES[name]} [GeV]")
@@ -59,6 +62,15 @@ def figure() -> Figure:
     contradicted(axes[0, 0], [], [], "the holdout contradicts the estimate")
     legend_above(fig, axes[0, 0], ncols=2, fontsize=9)
     return fig
+
+
+def _bayesian(axis: Axes, places: list[int]) -> None:
+    """Claims of the draws, where they are above the noise."""
+    for name, found in bayesian().items():
+        label, look = BAYESIAN[name]
+        sigma = np.sqrt(np.maximum(floats(found["estimated"])[places], 0))
+        visible = np.where(sigma > axis.get_ylim()[0], sigma, np.nan)
+        axis.plot(np.arange(1, 11), visible, **look, ms=3.5, lw=1.0, label=label)
 
 
 def _draw(axis: Axes, actual: np.ndarray, estimated: np.ndarray, biased: np.ndarray) -> None:

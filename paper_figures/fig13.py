@@ -1,17 +1,20 @@
 """Figure 13: averaging amplification of four generators of top pairs by region, actual and
-estimated by the members of a bootstrap.
+estimated by the members of a bootstrap, and by Bayesian spline flows.
 """
 
 from itertools import product
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.drawing import legend_above
 from paper_figures.top import (
+    BAYESIAN,
     KINDS,
     NAMES,
     amount,
+    bayesian,
     contradicted,
     generators,
     log_limits,
@@ -43,6 +46,8 @@ def figure() -> Figure:
             y = amount(axis, x + 0.17, group["estimated"], group["estimated_interval"], ESTIMATE)
             if group["status"] == "biased":
                 contradicted(axis, x + 0.17, y)
+            if look.label == "spline flow":
+                _bayesian(axis, x, f"{name}, {kind}")
         axis.set_title(look.label, fontsize=10)
         region_axis(axis, [(NAMES[name], KINDS) for name in NAMES])
     for axis in axes[:, 0]:
@@ -51,8 +56,20 @@ def figure() -> Figure:
     first = axes[0, 0]
     first.plot([], [], **ACTUAL, ls="", label="actual, rms of training sets")
     first.plot([], [], **ESTIMATE, ls="", label="estimate, bootstrap members")
+    for name in bayesian():
+        label, style = BAYESIAN[name]
+        first.plot([], [], **style | {"ls": ""}, label=label)
     label = "no upper end; without a bar: lower limit"
     first.plot([], [], ls="", marker=r"$\uparrow$", color=GREY, ms=9, label=label)
     contradicted(first, [], [], "the holdout contradicts the estimate")
     legend_above(fig, first, ncols=2, fontsize=9, handletextpad=0.2)
     return fig
+
+
+def _bayesian(axis: Axes, x: int, region: str) -> None:
+    """Claims of the draws of Bayesian networks."""
+    for place, (name, found) in enumerate(bayesian().items()):
+        group = found["groups"][region]
+        look = {k: v for k, v in BAYESIAN[name][1].items() if k != "ls"}
+        shift = 0.3 + 0.13 * place
+        amount(axis, x + shift, group["estimated"], group["estimated_interval"], look)

@@ -1,15 +1,17 @@
 """What figures 4 and 5 share: actual and estimated uncertainties of radial integrals, one panel per
-dimension.
+dimension and training-set size.
 """
 
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from amplify.plots.looks import ACCENT, GREY, INK
+from amplify.plots.looks import ACCENT, GREY, INK, log_ticks
 from paper_figures.drawing import legend_above
-from paper_figures.recorded import study
+from paper_figures.recorded import is_recorded, study
+from paper_figures.top import BAYESIAN
 
 LINES = (
     ("actual", "actual deviation, rms", {"color": INK, "marker": "o", "ls": "-"}),
@@ -19,44 +21,40 @@ LINES = (
 
 
 def panels(regions: slice, ticks: list[str] | None, xlabel: str) -> Figure:
-    """Relative uncertainty per region; 2-D left, 4-D right; filled markers n_train = 1e3, open ones
-    1e4; thin line: n_train true events.
+    """Relative uncertainty per region; dimensions side by side, n_train below each other; thin
+    line: n_train true events.
     """
     cases = study("ring")
+    bayesian = study("ring_bayesian") if is_recorded("ring_bayesian") else {}
     dims = sorted({case["dim"] for case in cases.values()})
-    fig = Figure(figsize=(3.5 * len(dims), 3.9), layout="constrained")
-    axes = fig.subplots(1, len(dims), sharey=True, squeeze=False)[0]
-    for axis, dim in zip(axes, dims, strict=True):
-        for case in sorted(
-            (c for c in cases.values() if c["dim"] == dim), key=lambda c: c["n_train"]
-        ):
-            _draw(axis, case, regions, first=case["n_train"] == 1000)
-        axis.set(yscale="log", xlabel=xlabel, title=f"{dim}-D")
+    sizes = sorted({case["n_train"] for case in cases.values()})
+    fig = Figure(figsize=(3.5 * len(dims), 1.2 + 2.3 * len(sizes)), layout="constrained")
+    axes = fig.subplots(len(sizes), len(dims), sharex=True, sharey="row", squeeze=False)
+    for row, n_train in zip(axes, sizes, strict=True):
+        for axis, dim in zip(row, dims, strict=True):
+            axis.set(yscale="log")
+            for name, case in cases.items():
+                if (case["dim"], case["n_train"]) == (dim, n_train):
+                    _draw(axis, case | bayesian.get(name, {}), regions)
+            axis.set_title(rf"{dim}-D, $n_{{\rm train}} = 10^{len(str(n_train)) - 1}$", fontsize=10)
+        log_ticks(row[0].yaxis, *row[0].get_ylim())
+    for axis in axes[-1]:
+        axis.set_xlabel(xlabel)
         if ticks:
             axis.set_xticks(range(len(ticks)), ticks)
         else:
             axis.set_xticks(range(10), range(1, 11))
-    axes[0].set_ylabel("relative uncertainty of the integral")
-    for size, fill in (("10^3", None), ("10^4", "white")):
-        axes[0].plot([], [], "o", color=INK, mfc=fill, ms=5, label=f"$n_{{\\rm train}} = {size}$")
-    legend_above(fig, axes[0], ncols=3, fontsize=8.5)
+    fig.supylabel("relative uncertainty of the integral", fontsize=10)
+    legend_above(fig, axes[0, 0], ncols=3, fontsize=8.5)
     return fig
 
 
-def _draw(axis: Any, case: dict[str, Any], regions: slice, *, first: bool) -> None:
+def _draw(axis: Axes, case: dict[str, Any], regions: slice) -> None:
     truth = np.asarray(case["truth"])[regions]
     place = np.arange(len(truth))
-    for name, label, style in LINES:
-        axis.plot(
-            place,
-            np.asarray(case[name])[regions] / truth,
-            **style,
-            mfc=None if first else "white",
-            ms=5,
-            lw=1.2,
-            label=label if first else None,
-        )
+    for name, label, style in (*LINES, *((k, *look) for k, look in BAYESIAN.items())):
+        if name in case:
+            sigma = np.asarray(case[name])[regions] / truth
+            axis.plot(place, sigma, **style, ms=5, lw=1.2, label=label)
     events = np.sqrt(truth * (1 - truth) / case["n_train"]) / truth
-    axis.plot(
-        place, events, color=INK, lw=0.7, label="$n_{\\rm train}$ true events" if first else None
-    )
+    axis.plot(place, events, color=INK, lw=0.7, label=r"$n_{\rm train}$ true events")

@@ -8,12 +8,19 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from amplify.plots.looks import ACCENT, GREY, INK
-from paper_figures.recorded import study
+from paper_figures.recorded import is_recorded, study
 
 RUST = "#b4501e"
 FILL = "#e2e5e9"
 NAMES = {"m_tt": r"$m_{tt}$", "pT_t": r"$p_{T,t}$", "pT_tt": r"$p_{T,tt}$"}
 KINDS = ("all", "bulk", "tail")
+
+
+# members of Bayesian networks: what they are called, and how they are drawn
+BAYESIAN: dict[str, tuple[str, dict[str, Any]]] = {
+    "variational": ("estimate, variational", {"color": RUST, "marker": "D", "ls": "-."}),
+    "sgmcmc": ("estimate, SGHMC", {"color": RUST, "marker": "v", "ls": ":", "mfc": "white"}),
+}
 
 
 class Look(NamedTuple):
@@ -38,6 +45,14 @@ def generators() -> tuple[dict[str, Any], list[tuple[dict[str, Any], Look]]]:
     data = study("ttbar")
     models = data["models"]
     return data, [(models[name], look) for name, look in LOOKS.items() if name in models]
+
+
+def bayesian() -> dict[str, dict[str, Any]]:
+    """Claims of the Bayesian spline flows, by method; none where they were not recorded."""
+    if not is_recorded("ttbar_bayesian"):
+        return {}
+    found = study("ttbar_bayesian")
+    return {name: found[name] for name in BAYESIAN}
 
 
 def bins(data: dict[str, Any], name: str) -> tuple[list[int], list[float]]:

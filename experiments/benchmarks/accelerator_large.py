@@ -134,7 +134,7 @@ def physics(out: Path, name: str, budget: float, workers: int, small: bool) -> d
     )
     total = config.n_truth + config.reserved + config.n_holdout
     path, simulating = simulated(out, total, workers)
-    events, _ = ttbar._events(config, out, path)
+    events, _ = ttbar.read_events(config, out, path)
     truth, rest = events[:n_truth], events[n_truth:]
     sets = rest[: 2 * n_train].reshape(2, n_train, *rest.shape[1:])
     holdout = rest[config.reserved :]

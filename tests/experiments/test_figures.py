@@ -8,8 +8,10 @@ import pytest
 
 from amplify.errors import InputError
 from experiments import gaussian, study
-from paper_figures.__main__ import NAMES, draw
+from paper_figures import recorded
+from paper_figures.__main__ import NAMES, draw, main
 from paper_figures.recorded import COMMANDS, DIRECTORY
+from tests.docs.pages import DOCS
 
 SOME = {"fig03", "fig11"}  # in the fast tests: drawn from two studies
 
@@ -22,6 +24,51 @@ def test_figure(name, tmp_path):
         assert path.stat().st_size > 5000
     module = importlib.import_module(f"paper_figures.{name}")
     assert module.__doc__ and module.__doc__.startswith(f"Figure {int(name[3:])}:")
+
+
+def test_every_figure_is_in_the_gallery():
+    gallery = (DOCS / "gallery.md").read_text()
+    for name in NAMES:
+        shown = f"### Figure {int(name[3:])}\n\n```{{figure}} pictures/{name}.png"
+        assert shown in gallery and f"`python -m paper_figures {name}`" in gallery
+
+
+def test_figures_of_a_rerun_leave_what_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in DIRECTORY.iterdir()}
+    with recorded.rerun("smoke"):
+        draw("fig02", tmp_path)
+        again = recorded.study("gaussian")
+    assert again["n_gen"] == list(gaussian.PRESETS["smoke"].n_gen)
+    assert (tmp_path / "amplify-runs" / "gaussian-smoke" / "results.json").exists()
+    assert recorded.study("gaussian")["n_gen"] != again["n_gen"]
+    assert before == {path: path.stat().st_mtime_ns for path in DIRECTORY.iterdir()}
+    with recorded.rerun("huge"), pytest.raises(InputError, match="one of smoke, quick, full"):
+        recorded.study("gaussian")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fig03", "fig04", "fig05", "fig06", "fig08", "fig09", "fig10"])
+def test_figures_of_short_studies(name, tmp_path, monkeypatch):
+    """Quick studies have two dimensions, fewer sizes, one pool, and Bayesian networks at one."""
+    kept = {
+        "ring": lambda case: case == "d2-n1000",
+        "ring_bayesian": lambda case: case == "d2-n1000",
+        "differential": lambda case: case in ("gaussian", "d2-n1000", "d2-n10000"),
+        "ring_pools": lambda case: case == "d2-n1000-flows_bootstrap",
+    }
+    for study_name, keep in kept.items():
+        results = json.loads((DIRECTORY / f"{study_name}.json").read_text())
+        results["study"] = {k: v for k, v in results["study"].items() if keep(k)}
+        (tmp_path / f"{study_name}.json").write_text(json.dumps(results))
+    monkeypatch.setattr(recorded, "DIRECTORY", tmp_path)
+    draw(name, tmp_path / "out", ("png",))
+
+
+def test_an_unknown_figure_is_one_line(capsys):
+    with pytest.raises(SystemExit):
+        main(["fig99"])
+    assert "fig99" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -88,6 +135,30 @@ def test_differential_study_as_recorded():
     for name, case in study.items():
         if name != "gaussian":
             assert np.all(np.array(case["learned_covered"])[:, 0] >= 0.7)
+
+
+def test_resolution_as_recorded():
+    """The claims of docs/results (Resolution): both kinds of G agree at six bins, averaging grows
+    with bins, and the differential G of bins falls to that of the densities.
+    """
+    found = _recorded("resolution")
+    for name, case in found.items():
+        if name == "gaussian":
+            continue
+        for view in case["views"].values():
+            bins, k = np.array(view["bins"]), np.array(view["k"])
+            one_by_one = np.array(view["averaging"]["value"])
+            at_once = np.array(view["differential"]["value"])
+            np.testing.assert_allclose(one_by_one, (bins - 1) / k, rtol=1e-6)
+            assert (one_by_one < at_once)[bins <= 4].all()
+            assert (one_by_one > at_once)[bins >= 10].all()
+            assert view["power_law"]["value"][1] > 0.5
+            # 2 pi K1^2 / k, but for what is spread unevenly over the bins
+            assert (at_once * k > 0.7 * 4.742).all()
+        if case["dim"] == 2:
+            limit = case["differential_limit"]["value"]
+            finest = case["views"]["radius and angle"]["differential"]["value"][-1]
+            assert limit < finest < 1.15 * limit
 
 
 def test_pools_of_the_ring_as_recorded():
