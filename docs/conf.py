@@ -37,6 +37,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
     "reference",
+    "drawn",
 ]
 exclude_patterns = ["_build", "api/names.md"]
 
