@@ -46,8 +46,9 @@ def quantile_tree(
 
     Raises:
         InputError: numbers of bins that are not one each, at least 1 and together at least 2, more
-            than 20000 boxes, or values that repeat too often.
+            than 20000 boxes, values that repeat too often, or columns and weights of other events.
     """
+    _check_events(x, columns, weight)
     places = range(np.shape(x)[-1]) if columns is None else columns
     observables = [c if callable(c) else column(int(c)) for c in places]
     words = names or [getattr(o, "__name__", f"t{i}") for i, o in enumerate(observables)]
@@ -67,6 +68,22 @@ def quantile_tree(
         ]
         node = node * n_bins + _place(np, edges[-1], node, values)
     return _regions(observables, edges, tuple(labels))
+
+
+def _check_events(x: np.ndarray, columns: Sequence[int | Observable] | None, weight: Any) -> None:
+    if np.ndim(x) != 2:
+        fix = "one row per event, one column per observable"
+        raise InputError("events of a quantile tree", "shape [n, dim]", str(np.shape(x)), fix)
+    dim = np.shape(x)[1]
+    for place in columns or ():
+        if not callable(place) and not (
+            isinstance(place, int | np.integer) and -dim <= place < dim
+        ):
+            expected = f"observables, or places below {dim}"
+            raise InputError("columns of a quantile tree", expected, repr(place), "correct it")
+    if weight is not None and np.shape(weight) != (len(x),):
+        got, fix = str(np.shape(weight)), "give one weight per event"
+        raise InputError("weights of a quantile tree", f"shape ({len(x)},)", got, fix)
 
 
 def _check(numbers: list[int], observables: list[Observable], names: Sequence[str]) -> None:

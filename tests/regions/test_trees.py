@@ -83,3 +83,17 @@ def test_what_is_no_tree_is_refused(bins, columns, words):
     x = np.random.default_rng(5).normal(size=(100, 3)) * [1, 1, 0]
     with pytest.raises(InputError, match=words):
         rg.quantile_tree(x, bins, columns)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"columns": [5]}, "columns of a quantile tree: expected observables, or places below 2"),
+        ({"weight": np.ones(3)}, "weights of a quantile tree"),
+    ],
+)
+def test_other_columns_and_weights_are_refused(more, words):
+    with pytest.raises(InputError, match=words):
+        rg.quantile_tree(np.zeros((10, 2)), 2, **more)
+    with pytest.raises(InputError, match="shape"):
+        rg.quantile_tree(np.zeros(10), 2)
