@@ -59,6 +59,8 @@ class Config:
     same_members: int = 4  # trainings on each set as it is: the actual error
     sobol: int = 1 << 14
     steps: int = 1000
+    variational: VariationalConfig = VariationalConfig()
+    sgmcmc: SGMCMCConfig = SGMCMCConfig()
     seed: int = 1
 
 
@@ -136,11 +138,6 @@ def main(
     out = out or Path("amplify-runs") / f"bayesian_gaussian-{preset}"
     study.claim(out, config)
     cases = {case.name: _of_case(case, config, out) for case in _cases(config)}
-    for case in cases.values():
-        case["defaults"] = {
-            "sgmcmc": SGMCMCConfig()._asdict(),
-            "variational": VariationalConfig()._asdict(),
-        }
     path = out / "results.json"
     command = f"python -m experiments.bayesian_gaussian --preset {preset}"
     study.record(path, command, config, cases, [])
@@ -244,10 +241,10 @@ def _trained(
         )
         return fit_nuts(key, generator, x, members=config.nuts_members, config=nuts)
     if method == "sgmcmc":
-        chains = SGMCMCConfig(prior_width=case.prior_width, start=fit)
+        chains = config.sgmcmc._replace(prior_width=case.prior_width, start=fit)
         return fit_sgmcmc(key, generator, x, members=config.members, config=chains)
     if method == "variational":
-        variational = VariationalConfig(fit=fit)
+        variational = config.variational._replace(fit=fit)
         return fit_variational(key, generator, x, members=config.members, config=variational)
     resample = "bootstrap" if method == "bootstrap" else "none"
     members = config.members if method == "bootstrap" else config.same_members

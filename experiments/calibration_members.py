@@ -26,8 +26,11 @@ from amplify.generators.kernel_density import kernel_density
 from amplify.integrals import member_integrals
 from amplify.training.ensemble import fit_ensemble
 from amplify.training.fit import FitConfig
+from amplify.training.nuts import NUTSConfig, fit_nuts
 from amplify.training.refit import fit_refits
+from amplify.training.sgmcmc import SGMCMCConfig, fit_sgmcmc
 from amplify.training.trained import Ensemble
+from amplify.training.variational import VariationalConfig, fit_variational
 from amplify.types import Generator
 from experiments.problems import Problem
 
@@ -41,11 +44,17 @@ class Settings:
             than three dimensions.
         steps: of each training; None for as many as `FitConfig.for_integrals` says.
         seed: of training sets and members.
+        variational: the posteriors of `fit_variational`; the defaults, as of the next two.
+        sgmcmc: the chains of `fit_sgmcmc`.
+        nuts: those of `fit_nuts`.
     """
 
     sobol: int = 1 << 14
     steps: int | None = None
     seed: int = 1
+    variational: VariationalConfig = VariationalConfig()
+    sgmcmc: SGMCMCConfig = SGMCMCConfig()
+    nuts: NUTSConfig = NUTSConfig()
 
 
 class Cell(NamedTuple):
@@ -54,7 +63,7 @@ class Cell(NamedTuple):
     Attributes:
         problem: its name.
         generator: a name in GENERATORS.
-        method: a name in METHODS.
+        method: how members come to differ, as `amplify.types.Method`.
         n_train: events in each training set.
         members: of each set.
         first: number of the first training set; those from 900 on serve for choices.
@@ -85,40 +94,18 @@ GENERATORS: dict[str, Callable[[np.ndarray], Generator]] = {
 }
 
 
-def _ensemble(
-    resample: Any, key: Any, generator: Generator, x: Any, config: FitConfig, members: int
-) -> Ensemble:
-    return fit_ensemble(key, generator, x, members=members, resample=resample, config=config)
-
-
-def _variational(
-    key: Any, generator: Generator, x: Any, config: FitConfig, members: int
-) -> Ensemble:
-    from amplify.training.variational import fit_variational
-
-    return fit_variational(key, generator, x, members=members)
-
-
-def _sgmcmc(key: Any, generator: Generator, x: Any, config: FitConfig, members: int) -> Ensemble:
-    from amplify.training.sgmcmc import fit_sgmcmc
-
-    return fit_sgmcmc(key, generator, x, members=members)
-
-
-def _nuts(key: Any, generator: Generator, x: Any, config: FitConfig, members: int) -> Ensemble:
-    from amplify.training.nuts import fit_nuts
-
-    return fit_nuts(key, generator, x, members=members)
-
-
-# refits learn from the pool of bootstrap members instead of events, see `integrals`
-METHODS: dict[str, Callable[..., Ensemble]] = {
-    "same data": partial(_ensemble, "none"),
-    "bootstrap": partial(_ensemble, "bootstrap"),
-    "variational": _variational,
-    "sgmcmc": _sgmcmc,
-    "nuts": _nuts,
-}
+def _members(settings: Settings, cell: Cell) -> Callable[..., Ensemble]:
+    """(key, generator, events, members=) -> members, of all methods but refits, which learn from
+    the pool of bootstrap members instead of events, see `integrals`.
+    """
+    config = training(settings, cell)
+    return {
+        "same data": partial(fit_ensemble, resample="none", config=config),
+        "bootstrap": partial(fit_ensemble, resample="bootstrap", config=config),
+        "variational": partial(fit_variational, config=settings.variational),
+        "sgmcmc": partial(fit_sgmcmc, config=settings.sgmcmc),
+        "nuts": partial(fit_nuts, config=settings.nuts),
+    }[cell.method]
 
 
 def training(settings: Settings, cell: Cell) -> FitConfig:
@@ -157,9 +144,7 @@ def integrals(
             ensemble = _refits(key, generator, pool["params"][place], settings, cell)
         else:
             z = ((x - mean) / width).astype(np.float32)
-            ensemble = METHODS[cell.method](
-                key, generator, z, training(settings, cell), cell.members
-            )
+            ensemble = _members(settings, cell)(key, generator, z, members=cell.members)
         params: Any = jax.block_until_ready(ensemble.params)
         seconds = time.process_time() - started
         sobol = settings.sobol * (4 if problem.dim > 3 else 1)
