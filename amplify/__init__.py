@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from amplify.analysis.forecast import Forecast, forecast_without_holdout
     from amplify.analysis.forecast_amplification import (
         AmplificationForecast,
-        Goals,
         forecast_amplification,
     )
+    from amplify.analysis.forecast_goals import Goals
     from amplify.errors import AmplifyError
     from amplify.estimators.averaging import averaging_amplification
     from amplify.estimators.differential import differential_amplification
@@ -154,7 +154,7 @@ _HOMES = {
     "Forecast": "analysis.forecast",
     "forecast_amplification": "analysis.forecast_amplification",
     "AmplificationForecast": "analysis.forecast_amplification",
-    "Goals": "analysis.forecast_amplification",
+    "Goals": "analysis.forecast_goals",
     "Answer": "results.result",
     "Result": "results.result",
     "AmplifyError": "errors",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import tyro
 
 from amplify.commands.arguments import Count, Json, check_seed
-from amplify.errors import InputError
+from amplify.errors import InputError, NeedsMembersError
 from amplify.tables.opening import MAX_GB, opening
 
 if TYPE_CHECKING:
@@ -109,12 +109,13 @@ class Forecast:
     def _run(self, directory: Path, command: str) -> None:
         """The same into the directory, which is held for it."""
         from amplify.analysis.forecast_amplification import (
-            check_reach,
             default_regions,
             forecast_amplification,
         )
+        from amplify.analysis.forecast_goals import check_reach
         from amplify.analysis.subsample_trainings import planned
         from amplify.commands.output import publish, say
+        from amplify.tables import files
         from amplify.types import Events
 
         goals = self._goals()
@@ -141,6 +142,9 @@ class Forecast:
         else:
             trainings, notes = self._from_files(data), []
             if self.dry_run:
+                for _, sources in _sizes(self.members_at):
+                    for source in sources:
+                        files.open_sample(source).close()
                 say(f"{data.source}: {len(data.x):,} true events. Nothing was written.")
                 return
         forecast = forecast_amplification(
@@ -157,7 +161,7 @@ class Forecast:
         publish(self._told(forecast, data, notes).with_command(command), directory, self.json_to)
 
     def _goals(self) -> Any:
-        from amplify.analysis.forecast_amplification import Goals
+        from amplify.analysis.forecast_goals import Goals
 
         goals = Goals(
             self.target_factor,
@@ -181,6 +185,9 @@ class Forecast:
         if self.generator is None and idle:
             fix = "drop it: these members are trained"
             raise InputError(idle[0], "to go with --generator", "--members-at", fix)
+        if self.no_differential and self.exponent is not None:
+            fix = "drop one: it is that of the distance event by event"
+            raise InputError("--exponent", "no --no-differential", "both", fix)
         if self.workers < 1:
             raise InputError("--workers", "at least 1", str(self.workers), "1 is the default")
         if self.generator is not None and self.holdout is not None:
@@ -207,34 +214,30 @@ class Forecast:
 
     def _read(self) -> "Data":
         """The true events: those that were trained on, or the holdout."""
+        from amplify.commands.true_events import chosen
         from amplify.tables import files
 
         table = files.open_sample((self.holdout or self.train) or ())
-        ignored: dict[str, str] = {}
-        if not self.columns:
-            ignored = files.ignored_columns([table], files.names_in(self.weight_column or ""))
         try:
-            selection = files.counted(
-                files.select(
-                    table,
-                    self.columns,
-                    self.weight_column,
-                    drop_nonfinite=self.drop_nonfinite,
-                    ignored=ignored,
-                )
+            asked = chosen(
+                table, self.columns, self.weight_column, drop_nonfinite=self.drop_nonfinite
             )
-            events = files.load(selection)
-            single = all(
-                table.dtype(name) == "float32" for c in selection.columns for name in c.needs
+            selection = asked.selection
+            if self.members_at and self.holdout is None and selection.dropped:
+                got = f"{selection.dropped} that are left out (--drop-nonfinite)"
+                expected = "every event that the members may have learned from"
+                fix = "give the events they were trained on, or a --holdout"
+                raise InputError(table.source, expected, got, fix)
+            events, x = asked.load()
+            return Data(
+                source=table.source,
+                x=x,
+                weight=events.weight,
+                names=selection.names,
+                described=files.describe(selection),
+                ignored=asked.ignored,
+                notes=asked.notes("true events"),
             )
-            notes = files.weight_notes(ignored, self.weight_column)
-            if selection.dropped:
-                what = f"{selection.dropped} true events have values that are not finite"
-                notes = [*notes, f"{what} and were left out (--drop-nonfinite)"]
-            x = events.x.astype("float32") if single else events.x
-            described = files.describe(selection)
-            names = selection.names
-            return Data(table.source, x, events.weight, names, described, ignored, list(notes))
         finally:
             table.close()
 
@@ -272,29 +275,38 @@ class Forecast:
         if sys.stderr.isatty():
             what = f"{total} trainings of {self.generator} on parts of {n} events into {where}"
             say(f"{what}; --out {directory} continues an interrupted run")
-        made = []
+        made: list[tuple[int, Any]] = []
+        lost: list[NeedsMembersError] = []
         for part in plan.parts:
             count, size = plan.count(part), plan.size(n, part)
-            with progress_bar(f"{count} trainings on {size} events", total=count) as bar:
-                done = train_members(
-                    where / f"part_{part}",
-                    str(self.generator),
-                    data.x,
-                    data.weight,
-                    members=count,
-                    n_gen=plan.generated(n, part),
-                    seed=plan.seed,
-                    columns=data.names,
-                    resample=f"1/{part}",
-                    timeout=self.timeout,
-                    workers=self.workers,
-                    progress=bar.count,
-                )
+            try:
+                with progress_bar(f"{count} trainings on {size} events", total=count) as bar:
+                    done = train_members(
+                        where / f"part_{part}",
+                        str(self.generator),
+                        data.x,
+                        data.weight,
+                        members=count,
+                        n_gen=plan.generated(n, part),
+                        seed=plan.seed,
+                        columns=data.names,
+                        resample=f"1/{part}",
+                        timeout=self.timeout,
+                        workers=self.workers,
+                        progress=bar.count,
+                    )
+            except NeedsMembersError as error:  # of this size; others may be enough
+                lost.append(error)
+                notes.append(f"trainings on {size} events are left out: {error}")
+                say(f"warning: {notes[-1]}")
+                continue
             for failure in done.failed:
                 who = f"training {failure['member']} on {size} events failed"
                 notes.append(f"{who} and is left out: {failure['reason']}")
                 say(f"warning: {notes[-1]}")
             made.append((part, done))
+        if len(made) < 2:  # no slope in one size
+            raise lost[-1]
         return _of_parts(plan, n, made), notes
 
     def _from_files(self, data: "Data") -> Iterator["Trained"]:
@@ -325,6 +337,11 @@ class Forecast:
             "members_at": self.members_at,
             "regions": self.regions,
             "bins": self.bins,
+            "parts": self.parts,
+            "trainings": self.trainings,
+            "n_gen": self.n_gen,
+            "timeout": self.timeout,
+            "no_differential": self.no_differential,
             "columns_ignored": data.ignored,
             "weight_column": self.weight_column,
             "drop_nonfinite": self.drop_nonfinite,

@@ -85,7 +85,9 @@ def _generated(trained: Trained, refits: int) -> tuple[Events, list[str]]:
     """Events for the refits, as many of each member, in an order that mixes them; and the names of
     their columns.
     """
-    wanted = refits * trained.n_train
+    # unweighted events stand for as many of the training events as their weights are worth
+    n_train = trained.n_train if trained.weight_column else trained.n_worth
+    wanted = refits * n_train
     each = -(-wanted // len(trained.members))
     x, weight, names = [], [], []
     for member in trained.members:
@@ -94,7 +96,7 @@ def _generated(trained: Trained, refits: int) -> tuple[Events, list[str]]:
         events = files.load(files.select(table, names, trained.weight_column))
         table.close()
         if len(events.x) < POOL * each:
-            got = f"{len(events.x)} of each member for {refits} refits of {trained.n_train}"
+            got = f"{len(events.x)} of each member for {refits} refits of {n_train}"
             expected = f"{POOL * each} of each member"
             raise InputError("generated events", expected, got, "raise --n-gen")
         x.append(events.x[:each].astype(table.dtype(names[0])))

@@ -13,6 +13,7 @@ import numpy as np
 from amplify.analysis.questions import AveragingQuestion, check_level
 from amplify.commands.dry_run import tell
 from amplify.commands.output import say
+from amplify.commands.true_events import chosen
 from amplify.errors import InputError, NeedsMembersError
 from amplify.external.candidates import refuse_failing
 from amplify.external.supervise import train_members
@@ -21,7 +22,6 @@ from amplify.regions import passes
 from amplify.regions.cuts import read_cuts
 from amplify.tables import files
 from amplify.tables.overlap import overlap
-from amplify.text import no_physics
 from amplify.types import Events
 
 _MEMBERS = 8
@@ -53,6 +53,7 @@ class Trained(NamedTuple):
     Attributes:
         members: files of generated events, one per member.
         n_train: training events of each.
+        n_worth: effective number of them, for weights.
         failed: members that failed, and why.
         weight_column: of the files.
         notes: warnings.
@@ -62,6 +63,7 @@ class Trained(NamedTuple):
 
     members: tuple[str, ...]
     n_train: int
+    n_worth: int
     failed: list[dict[str, Any]]
     weight_column: str | None
     notes: list[str]
@@ -114,31 +116,18 @@ def train(
         raise InputError("--n-train", "nothing beside --generator", str(request.n_train), fix)
     members = _number(request.members)
     table = files.open_sample(request.train)
-    ignored: dict[str, str] = {}
-    if not request.columns:
-        ignored = files.ignored_columns([table], files.names_in(request.weight_column or ""))
     try:
-        selection = files.counted(
-            files.select(
-                table,
-                request.columns,
-                request.weight_column,
-                drop_nonfinite=request.drop_nonfinite,
-                ignored=ignored,
-            )
+        asked = chosen(
+            table, request.columns, request.weight_column, drop_nonfinite=request.drop_nonfinite
         )
-        if not selection.columns:
-            fix, got = "name them with --columns", f"none but {no_physics(ignored)}"
-            raise InputError(table.source, "columns to learn", got, fix)
-        if selection.n < 2:
-            raise InputError(table.source, "training events", str(selection.n), "give more")
+        selection = asked.selection
         n_gen = request.n_gen or max(_N_GEN, 10 * selection.n)
         cuts = None if request.cuts is None else passes(request.cuts, selection.names)
         if dry_run:
             _announce(directory, request, selection, members, n_gen, json_to)
             return None
-        events, x = _loaded(selection)
-        coarse = files.precision_notes([selection])
+        events, x = asked.load()
+        notes = asked.notes("training events")
         if cuts is not None:
             refuse_failing(table.source, ~cuts(x))
     finally:
@@ -167,11 +156,7 @@ def train(
         say(f"member {member} in {where} was damaged and has been trained again")
     for failure in done.failed:
         say(f"warning: member {failure['member']} failed: {failure['reason']}")
-    notes = [*files.weight_notes(ignored, request.weight_column), *coarse]
     notes += _unsettled(done.completion)
-    if selection.dropped:
-        what = f"{selection.dropped} training events have values that are not finite"
-        notes.append(f"{what} and were left out (--drop-nonfinite)")
     completion: dict[str, Any] = {}
     if done.completion:
         say(_accepted(done.completion))
@@ -184,10 +169,11 @@ def train(
     return Trained(
         members=tuple(map(str, done.files)),
         n_train=len(x),
+        n_worth=_n_worth(events),
         failed=done.failed,
         weight_column=done.weight_column,
         notes=notes,
-        ignored=ignored,
+        ignored=asked.ignored,
         completion=completion,
     )
 
@@ -204,14 +190,6 @@ def _unsettled(completion: Sequence[Mapping[str, Any]]) -> list[str]:
     words = [member["warning"] for member in completion if member["warning"]]
     of = f"in {len(words)} of {len(completion)} members"
     return [f"{of}, such as this one: {words[0]}"] if words else []
-
-
-def _loaded(selection: files.Selection) -> tuple[Events, np.ndarray]:
-    """The training events, and their x in single precision where the file has no more."""
-    events = files.load(selection)
-    needed = {name for column in selection.columns for name in column.needs}
-    single = all(selection.table.dtype(name) == "float32" for name in needed)
-    return events, events.x.astype("float32") if single else events.x
 
 
 def _announce(
@@ -237,6 +215,13 @@ def _announce(
         "n_gen": n_gen,
     }
     tell(plan, json_to)
+
+
+def _n_worth(events: Events) -> int:
+    """How many events of weight one the events are worth, (sum w)^2 / sum w^2."""
+    if events.weight is None:
+        return len(events.x)
+    return max(round(float(events.weight.sum() ** 2 / (events.weight**2).sum())), 1)
 
 
 def _number(members: Sequence[str]) -> int:

@@ -112,3 +112,18 @@ def coordinates(
             "drop constant columns",
         )
     return Coordinates(shift, scale, uniform, np.isin(np.arange(dim), list(periodic)))
+
+
+def real_coordinates(x: Numbers | Coordinates, name: str) -> Coordinates:
+    """Standardised coordinates of generators that only know real dimensions.
+
+    Raises:
+        InputError: bounded or periodic ones.
+    """
+    given = x if isinstance(x, Coordinates) else coordinates(x)
+    uniform = [i for i, flag in enumerate(given.uniform) if flag]
+    if uniform:
+        got = f"bounded or periodic columns {uniform}"
+        fix = "transform these columns, or use coupling_flow"
+        raise InputError(f"coordinates of {name}", "real dimensions", got, fix)
+    return given.on(1.0)

@@ -18,8 +18,7 @@ from jax.scipy.special import ndtri
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from amplify.generators.coordinates import Coordinates, Numbers
-from amplify.generators.kernel_density import real_coordinates
+from amplify.generators.coordinates import Coordinates, Numbers, real_coordinates
 from amplify.generators.runge_kutta import (
     Points,
     Solver,

@@ -16,8 +16,7 @@ from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
-from amplify.generators.coordinates import Coordinates, Numbers
-from amplify.generators.kernel_density import real_coordinates
+from amplify.generators.coordinates import Coordinates, Numbers, real_coordinates
 from amplify.nets.mlp import MLP
 from amplify.types import Generator, Params
 

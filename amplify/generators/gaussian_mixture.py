@@ -17,8 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.generators.choices import choose
-from amplify.generators.coordinates import Coordinates, Numbers
-from amplify.generators.kernel_density import real_coordinates
+from amplify.generators.coordinates import Coordinates, Numbers, real_coordinates
 from amplify.types import Generator
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.generators.choices import choose_of_many
-from amplify.generators.coordinates import Coordinates, Numbers, coordinates
+from amplify.generators.coordinates import Coordinates, Numbers, real_coordinates
 from amplify.types import Generator, Params
 
 Bandwidth = float | Literal["likelihood", "scott"]
@@ -117,21 +117,6 @@ def kernel_density(x: Numbers | Coordinates, bandwidth: Bandwidth = "likelihood"
         raise InputError("kernel_density", "a fit to events", "a training in steps", fix)
 
     return Generator(init, loss, sample, log_prob, dim, likelihood=True, fit=fit)
-
-
-def real_coordinates(x: Numbers | Coordinates, name: str) -> Coordinates:
-    """Standardised coordinates of generators that only know real dimensions.
-
-    Raises:
-        InputError: bounded or periodic ones.
-    """
-    given = x if isinstance(x, Coordinates) else coordinates(x)
-    uniform = [i for i, flag in enumerate(given.uniform) if flag]
-    if uniform:
-        got = f"bounded or periodic columns {uniform}"
-        fix = "transform these columns, or use coupling_flow"
-        raise InputError(f"coordinates of {name}", "real dimensions", got, fix)
-    return given.on(1.0)
 
 
 def _left_out(

@@ -15,8 +15,7 @@ from scipy import special
 
 from amplify.errors import InputError
 from amplify.generators.choices import choose
-from amplify.generators.coordinates import Coordinates, Numbers
-from amplify.generators.kernel_density import real_coordinates
+from amplify.generators.coordinates import Coordinates, Numbers, real_coordinates
 from amplify.nets.masked_mlp import MaskedMLP
 from amplify.types import Generator, Params
 

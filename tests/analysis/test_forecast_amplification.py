@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from amplify.analysis.forecast_amplification import Goals, check_reach, forecast_amplification
+from amplify.analysis.forecast_amplification import forecast_amplification
+from amplify.analysis.forecast_goals import Goals, check_reach
 from amplify.analysis.subsample_trainings import Trained
 from amplify.errors import InputError
 from amplify.regions import bins, column, join, tail

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from amplify.cli import main
+from amplify.external.protocol import fit_seed
 from tests.commands.samples import arguments, fails, read
 
 GENERATOR = """
@@ -89,7 +90,43 @@ def test_a_dry_run_writes_nothing(here, capsys):
         (FILES.replace("200 b0", "500 b0"), "2 times 500 of the events of --train, got 800"),
         (FILES.replace("b1.npy", "none.npy"), "none.npy"),
         (f"{TRAIN} --parts 2", "--parts: expected at least two different ones"),
+        (f"{FILES} --parts 4 2", "--parts: expected to go with --generator, got --members-at"),
+        (f"{TRAIN} --workers 0", "--workers: expected at least 1, got 0"),
+        (f"{TRAIN} --exponent 0.5 --no-differential", "--exponent"),
+        (f"{TRAIN} --n-train 800001", "--n-train: expected at most 1000 times the 800 events"),
+        (f"{TRAIN} --target-factor inf", "--target-factor: expected a number above zero, got inf"),
     ],
 )
 def test_errors_are_one_line(here, call, words, capsys):
     assert words in fails(capsys, *arguments(call))
+
+
+FAILING = """
+import numpy as np
+
+def fit(x, seed):
+    if len(x) == 400 and seed == SEED:
+        raise ValueError("no memory")
+    return lambda n, seed: np.random.default_rng(seed).normal(x.mean(), x.std(), (n, 1))
+"""
+
+
+def test_a_size_that_fails_is_left_out(here, capsys):
+    """One of the two halves fails, and the other sizes are enough."""
+    (here / "gen.py").write_text(FAILING.replace("SEED", str(fit_seed(1, 0))))
+    call = TRAIN.replace("--parts 4 2", "--parts 8 4 2")
+    main(arguments(f"{call} --bins 2 --no-differential --out run"))
+    results = read(here / "run")
+    assert results["forecast"]["trainings"] == [[100, 2], [200, 2]]
+    assert any("trainings on 400 events are left out" in w for w in results["warnings"])
+    assert results["settings"]["parts"] == [8, 4, 2]
+
+
+def test_files_that_are_not_there_and_rows_that_shift(here, capsys):
+    missing = FILES.replace("b1.npy", "nowhere.npy")
+    assert "nowhere.npy" in fails(capsys, *arguments(f"{missing} --dry-run"))
+    x = np.load("train.npy")
+    x[5] = np.nan
+    np.save("train.npy", x)
+    said = fails(capsys, *arguments(f"{FILES} --drop-nonfinite"))
+    assert "every event that the members may have learned from, got 1 that are left out" in said

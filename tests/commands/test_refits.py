@@ -103,3 +103,27 @@ def test_bad_input_is_one_line(elsewhere, capsys):
     call = "averaging --generator gen:fit --train train.npy --refits"
     assert "one number beside --generator" in fails(capsys, *arguments(f"{call} a.npy"))
     assert "at least 2" in fails(capsys, *arguments(f"{call} 1"))
+
+
+def test_refits_of_weighted_events_learn_from_as_many_as_those_are_worth(elsewhere):
+    """Half of the weights are 3: 1000 events are worth 800. The generator gives no weights."""
+    (elsewhere / "gen.py").write_text(WEIGHTED)
+    table = np.zeros(1000, [("x", float), ("w", float)])
+    table["x"] = np.random.default_rng(0).normal(size=1000)
+    table["w"] = np.tile([1.0, 3.0], 500)
+    np.save("train.npy", table)
+    call = "averaging --generator gen:fit --train train.npy --weight-column w --n-gen 9000"
+    main(arguments(f"{call} --members 2 --refits 2 --bins 2 --out run"))
+    sizes = sorted(int(path.name.split("_")[1]) for path in elsewhere.glob("trained_*"))
+    assert sizes == [800, 800, 1000, 1000]
+
+
+WEIGHTED = """
+from pathlib import Path
+import numpy as np
+
+def fit(x, seed, weight=None):
+    Path(f"trained_{len(x)}_{seed}").touch()
+    mean, width = np.average(x, axis=0, weights=weight), x.std(axis=0)
+    return lambda n, seed: np.random.default_rng(seed).normal(mean, width, (n, x.shape[1]))
+"""
