@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from amplify.errors import EmptyRegionError, InputError, NeedsMembersError
 from amplify.estimators.refit import refit_amplification
@@ -82,3 +83,13 @@ def test_bad_input_is_refused():
         refit_amplification(good * [0, 1], good * [0, 1], n_train=100)
     with pytest.raises(InputError, match="fractions"):
         refit_amplification(good, good + 1, n_train=100)
+
+
+def test_noise_of_refits_and_of_the_pool_is_subtracted():
+    """Of numbers that are written down: E^2 = sum of squares / chi^2_.5 - both noises."""
+    pool, refits = np.array([[0.19], [0.21]]), np.array([[0.25], [0.16], [0.26], [0.15]])
+    sizes = {"n_train": 500, "n_gen": 2000, "n_gen_pool": 1000}
+    found = refit_amplification(refits, pool, **sizes).sigma_model.value[0]
+    noise = np.mean(refits * (1 - refits)) / 2000 + np.mean(pool * (1 - pool)) / 1000 / 2
+    squares = ((refits - 0.2) ** 2).sum()
+    assert found**2 == pytest.approx(squares / chi2.median(4) - noise)

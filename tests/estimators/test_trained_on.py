@@ -79,3 +79,16 @@ def test_bins_with_few_events_are_looked_at_together():
         agreement_in_bins(members[:, :1], truth._replace(integral=truth.integral[:1])).probability
         == 1
     )
+
+
+def test_the_error_against_training_events_is_theirs_and_that_of_the_mean_member():
+    """Of numbers that are written down: the spread of the members counts as 1 / M, and no more."""
+    members = np.array([[0.10], [0.14], [0.12], [0.16]])
+    truth = Holdout(np.array([0.20]), 400)
+    settings = {"n_train": 400, "holdout": truth}
+    trained = averaging_amplification(members, trained_on=True, **settings)
+    held_out = averaging_amplification(members, **settings)
+    spread = members.var(ddof=1)
+    expected = spread / 4 + 0.2 * 0.8 / 400
+    assert trained.pull[0] == pytest.approx(0.07 / np.sqrt(expected))
+    assert held_out.pull[0] == pytest.approx(0.07 / np.sqrt(expected + spread))
