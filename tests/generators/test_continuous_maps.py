@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import ks_2samp, multivariate_normal
 
 from amplify.errors import InputError
 from amplify.generators import affine_flow as affine
@@ -14,6 +14,7 @@ from amplify.generators import masked_autoregressive_flow as masked
 from amplify.generators.coordinates import coordinates
 from amplify.generators.diffusion import diffusion
 from amplify.generators.runge_kutta import Solver
+from amplify.training.fit import FitConfig, fit
 from tests.compiled import jit
 
 KINDS = {
@@ -81,15 +82,17 @@ def test_diffusion_without_a_correlation_learned_is_the_gaussian_of_the_closed_f
     np.testing.assert_allclose(found, multivariate_normal(np.zeros(2), s**2).logpdf(x), atol=1e-5)
 
 
-def test_the_loss_of_diffusion_is_least_for_the_expected_velocity():
-    """An untrained network predicts v = 0 and so has E v^2 = 1: N(0, 1) has v of N(0, 1) at every
-    angle. 4000 x 2 squares have an error of .016, and four of them are allowed.
+@pytest.mark.slow
+def test_diffusion_learns_two_peaks():
+    """At -1 and 1, .2 wide: what it generates lies within .06 in the KS distance, where a normal
+    density of the same moments is .24 away; no chance is left at a fixed seed.
     """
-    x = np.random.default_rng(5).normal(size=(4000, 2)).astype(np.float32)
-    generator = diffusion(x, (4,))
-    params = jit(generator.init)(jax.random.key(0))
-    loss = jit(generator.loss)(params, jax.random.key(1), jnp.asarray(x), jnp.ones(len(x)))
-    assert float(loss) == pytest.approx(1, abs=0.065)
+    rng = np.random.default_rng(5)
+    x = (rng.choice([-1.0, 1.0], (2000, 1)) + 0.2 * rng.normal(size=(2000, 1))).astype(np.float32)
+    fitted = fit(jax.random.key(0), diffusion(x, (32, 32)), x, config=FitConfig(steps=400))
+    generated = fitted.sample(jax.random.key(1), 4096)[:, 0]
+    assert ks_2samp(generated, x[:, 0]).statistic < 0.06
+    assert ks_2samp(x[:, 0], rng.normal(0, x.std(), 4096)).statistic > 0.2
 
 
 def test_layers_of_an_affine_flow_part_any_two_columns():
