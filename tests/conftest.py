@@ -8,6 +8,7 @@ import tests.typechecker  # noqa: F401  the hook looks it up by name
 
 install_import_hook("amplify", "tests.typechecker.check")
 
+import gc  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import tempfile  # noqa: E402
@@ -33,6 +34,9 @@ _ROOT = str(Path(__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 )
+
+# tracing makes many objects that live shortly; looking for circles took a twentieth of the time
+gc.set_threshold(20_000)
 
 # results.json that a test writes, here or in a process of its own, follows the schema
 os.environ["PYTHONWARNINGS"] = "error:results.json is not as its schema says"

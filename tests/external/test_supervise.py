@@ -106,7 +106,7 @@ def test_one_failure_loses_no_other_member(here):
         r" log in .*member_001.log"
     )
     with pytest.raises(NeedsMembersError, match=words):
-        train(only_some(here, [1, 2], "exits"), "one", members=3)
+        train(only_some(here, [1, 2], "exits"), "one", members=3, workers=1)
 
 
 def test_a_hanging_member_is_left_behind(here, out_of_time_when):
