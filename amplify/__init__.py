@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ttbar,
     )
     from amplify.analysis.averaging import averaging
+    from amplify.analysis.compare import compare
     from amplify.analysis.differential import differential
     from amplify.analysis.forecast import Forecast, forecast_without_holdout
     from amplify.analysis.forecast_amplification import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from amplify.errors import AmplifyError
     from amplify.estimators.averaging import averaging_amplification
     from amplify.estimators.differential import differential_amplification
+    from amplify.estimators.equivalent import EquivalentEstimate, equivalent_sample_size
     from amplify.estimators.learned import learned_amplification
     from amplify.estimators.pool import pool_amplification
     from amplify.estimators.pooled import pooled_amplification
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from amplify.generators.vae import VAEConfig, vae
     from amplify.integrals import member_integrals, sample_integrals
     from amplify.regions import Regions, count, fractions
+    from amplify.results.comparison import Comparison
     from amplify.results.result import Answer, Result
     from amplify.sampling import sample_members
     from amplify.summaries import exact_ratio
@@ -145,11 +148,15 @@ _HOMES = {
     "refit_amplification": "estimators.refit",
     "differential_amplification": "estimators.differential",
     "learned_amplification": "estimators.learned",
+    "equivalent_sample_size": "estimators.equivalent",
+    "EquivalentEstimate": "estimators.equivalent",
     "AveragingEstimate": "types",
     "DifferentialEstimate": "types",
     "Status": "types",
     "averaging": "analysis.averaging",
     "differential": "analysis.differential",
+    "compare": "analysis.compare",
+    "Comparison": "results.comparison",
     "forecast_without_holdout": "analysis.forecast",
     "Forecast": "analysis.forecast",
     "forecast_amplification": "analysis.forecast_amplification",
@@ -185,9 +192,11 @@ __all__ = [
     "Answer",
     "AutoregressiveConfig",
     "AveragingEstimate",
+    "Comparison",
     "Coordinates",
     "DifferentialEstimate",
     "Ensemble",
+    "EquivalentEstimate",
     "Events",
     "FitConfig",
     "Fitted",
@@ -215,6 +224,7 @@ __all__ = [
     "autoregressive_flow",
     "averaging",
     "averaging_amplification",
+    "compare",
     "completed",
     "coordinates",
     "count",
@@ -222,6 +232,7 @@ __all__ = [
     "differential",
     "differential_amplification",
     "diffusion",
+    "equivalent_sample_size",
     "estimators",
     "exact_ratio",
     "external",

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import tyro
 
 from amplify.commands.averaging import Averaging
+from amplify.commands.compare import Compare
 from amplify.commands.demo import Demo
 from amplify.commands.differential import Differential
 from amplify.commands.forecast import Forecast
@@ -32,6 +33,7 @@ COMMANDS = {
     "demo": Demo,
     "averaging": Averaging,
     "differential": Differential,
+    "compare": Compare,
     "forecast": Forecast,
     "ttbar": Ttbar,
     "report": Report,

@@ -20,6 +20,7 @@ from amplify.analysis.averaging_condition import answer_at_condition
 from amplify.analysis.averaging_estimate import estimated
 from amplify.analysis.averaging_forecast import ensemble_forecast, learned_forecast
 from amplify.analysis.averaging_warnings import averaging_warnings
+from amplify.analysis.copied import copies_in_selections
 from amplify.analysis.cost import refuse_too_many
 from amplify.analysis.default_regions import only
 from amplify.analysis.in_regions import EVENTS, MOST_REGIONS
@@ -236,6 +237,11 @@ def answer(
             # means at a given condition scatter less than those of training events
             bootstraps=bootstraps or prepared.conditional is not None,
         )
+        copied: dict[str, Any] = {}
+        if prepared.train is not None:
+            samples_of = prepared.members, prepared.train, prepared.holdout
+            copied, of_copies = copies_in_selections(*samples_of, question.seed)
+            shared = [*of_copies, *shared]
         every = [*selections, *([prepared.train] if prepared.train else [])]
         if prepared.conditional is not None:
             at_condition = answer_at_condition(
@@ -247,6 +253,7 @@ def answer(
                 notes=[*notes, *prepared.notes, *shared],
                 progress=progress,
             )
+            at_condition = replace(at_condition, views={**at_condition.views, **copied})
             return with_kind(at_condition, kind)
         with progress("reading events", total=sum(s.table.n for s in every)) as bar:
             counted = [_count(s, layout.regions, bar.advance) for s in every]
@@ -292,7 +299,7 @@ def answer(
         settings=question.settings(prepared.names, holdout, prepared.ignored),
         inputs=tuple(inputs),
         warnings=(*notes, *prepared.notes, *shared, *layout.notes, *left_out, *cautions),
-        views=views | forecast | {"failed_members": list(failed or ())},
+        views=views | forecast | copied | {"failed_members": list(failed or ())},
         seed=question.seed,
     )
     return with_kind(result, kind)

@@ -15,6 +15,7 @@ import numpy as np
 from amplify import regions as rg
 from amplify.analysis import cost, cross_fitted, samples, tallies
 from amplify.analysis.conditions import Condition, condition_record, stratified
+from amplify.analysis.copied import copies_in_differential
 from amplify.analysis.default_regions import differential_regions, map_places
 from amplify.analysis.differential_size import most_teaching, n_first, size_of
 from amplify.analysis.differential_views import curves_of, sensitivity_table
@@ -260,6 +261,7 @@ def _answered(
                 learner, taught, len(split.teach.x), estimate, question.seed, progress
             )
     views["panels"] = panels.finished()
+    copied, of_copies = ({}, []) if brief else copies_in_differential(question, read, events)
     cautions = differential_warnings(
         question,
         summary,
@@ -274,7 +276,8 @@ def _answered(
     if condition is not None:
         views["condition"] = condition_record(condition)
     inputs = [read.generated, read.holdout, *([train] if train else [])]
-    return answers, [files.describe(s) for s in inputs], views, [*cautions, *of_weights]
+    notes = [*of_copies, *cautions, *of_weights]
+    return answers, [files.describe(s) for s in inputs], views | copied, notes
 
 
 def _shown(two: TwoSamples, first: Events, holdout: Events) -> list[int]:

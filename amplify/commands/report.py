@@ -30,12 +30,13 @@ class Report:
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.output import redraw, say
+        from amplify.results.comparisons import COMPARISON
         from amplify.results.labels import read_labels
         from amplify.results.result import Result
 
         labels = None if self.labels is None else read_labels(self.labels)
         result = Result.from_json(self.results)
-        if not result.answers:
+        if not result.answers and COMPARISON not in result.views:
             expected, got = "results with estimates", "none: those of a study"
             raise InputError(str(self.results), expected, got, "give the file that a run wrote")
         result = result if labels is None else result.with_labels(labels)

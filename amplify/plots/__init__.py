@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from amplify.plots.comparison import alarms, box, by_statistic
     from amplify.plots.curves import efficiency, resolution, sigma_curves
     from amplify.plots.looks import style
     from amplify.plots.maps import amplification_map, ratio_map
@@ -27,12 +28,18 @@ _HOMES = {
     "panels": "marginals",
     "distribution_functions": "summaries",
     "approach": "summaries",
+    "by_statistic": "comparison",
+    "alarms": "comparison",
+    "box": "comparison",
     "style": "looks",
 }
 __all__ = [
+    "alarms",
     "amplification_map",
     "approach",
+    "box",
     "by_region",
+    "by_statistic",
     "distribution_functions",
     "efficiency",
     "panels",

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from amplify.results.columns import DASH, Column, columns, levels, numbered
+from amplify.results.comparison_table import HEADS, comparison_csv, rows
+from amplify.results.comparisons import COMPARISON
 from amplify.results.fit_inputs import TOGETHER, covariance_json, histograms_of, pyhf_of
 from amplify.results.labels import text_can_be_drawn
 from amplify.text import at_condition, harmless, parts_of
@@ -64,6 +66,8 @@ def table_csv(results: dict[str, Any]) -> str:
 
     Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
+    if results.get(COMPARISON):
+        return comparison_csv(results)
     truth = results.get("truth") or {}
     names = ("actual_sigma", "actual_distance", "actual_amplification")
     actual = {name: truth[name] for name in names if name in truth}
@@ -92,6 +96,8 @@ def table_latex(results: dict[str, Any]) -> str:
     r"""A table for each method, with \usepackage{booktabs}; labels are escaped, but for formulas of
     columns that the user gave.
     """
+    if results.get(COMPARISON):
+        return comparison_latex(results)
     labels = (results.get("settings") or {}).get("labels")
     pretty = labels if isinstance(labels, Mapping) else {}
     tables = [
@@ -210,6 +216,39 @@ _LATEX = {
     "]": "{]}",
     "*": "{*}",
 }
+
+
+def comparison_latex(results: dict[str, Any]) -> str:
+    """The table of a comparison of generators."""
+    cells = rows(results["estimates"], results[COMPARISON])
+    titles = " & ".join(escape_latex(head.title) for head in HEADS)
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        r"\caption{Generators against one holdout, in equivalent true events.}",
+        r"\footnotesize",
+        rf"\begin{{tabular}}{{{''.join('l' if head.is_text else 'r' for head in HEADS)}}}",
+        r"\toprule",
+        rf"{titles} \\",
+        r"\midrule",
+    ]
+    for row in cells:
+        texts = [
+            escape_latex(cell.replace(DASH, "--")) if head.is_text else _number_cell(cell)
+            for head, cell in zip(HEADS, row, strict=True)
+        ]
+        lines.append(rf"{' & '.join(texts)} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _number_cell(cell: str) -> str:
+    """A number, an interval or a limit as LaTeX sets it."""
+    if cell == DASH:
+        return "--"
+    words = [_number(word).replace("%", r"\%") for word in cell.split(" ")]
+    together = r"\ ".join(words).replace(r"\ to\ ", r"\text{ to }")
+    return f"${together}$"
 
 
 def escape_latex(text: str) -> str:

@@ -4,8 +4,12 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+from matplotlib.figure import Figure
+
 from amplify.plots.looks import page_style
+from amplify.report.compare_page import comparison_figures
 from amplify.report.figures import page_figures
+from amplify.results.comparisons import COMPARISON
 
 Kind = Literal["pdf", "svg", "png"]
 FOLDER = "figures"  # beside results.json
@@ -34,10 +38,15 @@ def write_figures(results: dict[str, Any], directory: Path, kind: Kind) -> list[
     with page_style(alone=True), warnings.catch_warnings():
         # a letter that matplotlib's font lacks is drawn as a box
         warnings.filterwarnings("ignore", "Glyph")
-        for name, several in page_figures(results).items():
+        for name, several in _every(results).items():
             for place, figure in enumerate(several):
                 number = f"_{place + 1}" if len(several) > 1 else ""
                 path = folder / f"{_NAMES.get(name, name)}{number}.{kind}"
                 figure.savefig(path, format=kind, dpi=_DOTS, metadata=_NO_DATE[kind])
                 written.append(path)
     return written
+
+
+def _every(results: dict[str, Any]) -> dict[str, list[Figure]]:
+    """The figures by name, of whatever the results are."""
+    return comparison_figures(results) if results.get(COMPARISON) else page_figures(results)

@@ -20,13 +20,16 @@ from matplotlib.figure import Figure
 
 from amplify.plots.curves import MOST
 from amplify.plots.looks import page_style
+from amplify.report.compare_page import comparison_page
 from amplify.report.export import table_csv, table_latex
 from amplify.report.figures import MOST_PANELS, MOST_REGIONS, page_figures, shown_panels
 from amplify.report.forecast_page import forecast_page
 from amplify.report.methods import methods_paragraph, references
 from amplify.results.calibration import said_of_kind
 from amplify.results.columns import columns, levels, member_columns, numbered, pool_columns
+from amplify.results.comparisons import COMPARISON
 from amplify.results.conditions import said_of_condition
+from amplify.results.copied import said_of_copies
 from amplify.results.forecasts import FORECAST
 from amplify.results.pools import EACH, POOL, said_of_members
 from amplify.results.refits import REFITS
@@ -55,7 +58,9 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     )
     environment.filters["number"] = number
     template = environment.from_string(_resource("page.html"))
-    if results.get(FORECAST):
+    if results.get(COMPARISON):
+        page = comparison_page(results)
+    elif results.get(FORECAST):
         page = forecast_page(results)
     else:
         page = template.render(results=results, figures=_figures(results), **_words(results))
@@ -71,7 +76,7 @@ def _words(results: dict[str, Any]) -> dict[str, Any]:
         "records": records,
         "columns": {method: columns(method, results.get("truth")) for method in records},
         "levels": {method: levels(of_method) for method, of_method in records.items()},
-        "verdict": summary_verdict(results["estimates"]),
+        "verdict": " ".join([*said_of_copies(results), summary_verdict(results["estimates"])]),
         "of_members": said_of_members(results),
         "of_kind": said_of_kind(results),
         "tables_of_members": _tables_of_members(results),

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from amplify.errors import InputError, MissingExtraError
 from amplify.results import records
 from amplify.results.calibration import said_of_kind
+from amplify.results.comparisons import COMPARISON
 from amplify.results.conditions import said_of_condition
+from amplify.results.copied import said_of_copies
 from amplify.results.fit_inputs import Covariance, Kind, covariance_of, histograms_of, pyhf_of
 from amplify.results.labels import checked_labels
 from amplify.results.paths import relative_to
@@ -163,7 +165,7 @@ class Result:
     @property
     def verdict(self) -> str:
         """The result in one sentence for each method."""
-        return summary_verdict(self.records)
+        return " ".join([*said_of_copies(self.views), summary_verdict(self.records)])
 
     def __getitem__(self, label: str) -> Record:
         """The record of a region, of the first answer that has it."""
@@ -180,7 +182,7 @@ class Result:
         lines = [text_table(every, self.views.get("truth"), self.views.get("sensitivities"))]
         lines += [self._columns()]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [summary_verdict(every), said_of_kind(self.views), *said_of_members(self.views)]
+        lines += [self.verdict, said_of_kind(self.views), *said_of_members(self.views)]
         lines += [said_of_condition({"estimates": every, **self.views})]
         lines += [how_many(every, self.views.get("pooled"))]
         return harmless("\n".join(line for line in lines if line))
@@ -253,16 +255,21 @@ class Result:
             stored = records.read_json(Path(source))
         known = {"schema", "estimates", "settings", "inputs", "warnings", "command", "seed"}
         known |= {"version"}
-        return cls(
-            answers=tuple(Answer(**fields) for fields in records.answers_of(stored["estimates"])),
-            settings=stored.get("settings", {}),
-            inputs=tuple(stored.get("inputs", ())),
-            warnings=tuple(stored.get("warnings", ())),
-            views={key: value for key, value in stored.items() if key not in known},
-            command=stored.get("command", ""),
-            seed=stored.get("seed", 0),
-            version=stored.get("version", ""),
-        )
+        common = {
+            "settings": stored.get("settings", {}),
+            "inputs": tuple(stored.get("inputs", ())),
+            "warnings": tuple(stored.get("warnings", ())),
+            "views": {key: value for key, value in stored.items() if key not in known},
+            "command": stored.get("command", ""),
+            "seed": stored.get("seed", 0),
+            "version": stored.get("version", ""),
+        }
+        if stored.get(COMPARISON):
+            from amplify.results.comparison import Comparison
+
+            return Comparison(answers=(), rows=tuple(stored["estimates"]), **common)
+        answers = records.answers_of(stored["estimates"])
+        return cls(answers=tuple(Answer(**fields) for fields in answers), **common)
 
     def covariance(self) -> Covariance:
         """Covariance of the fractions of one member in the regions of averaging: `model`, what

@@ -95,16 +95,19 @@ def load(
 
 
 def spread(selection: Selection, limit: int, blocks: int = 64, *, as_read: bool = False) -> Events:
-    """At most `limit` events in blocks that are evenly spread over the sample, in memory: enough
-    for the edges of bins, and soon read.
+    """At most `limit` events, and so many where there are, in blocks that are evenly spread over
+    the sample, in memory: enough for the edges of bins, and soon read.
     """
     n = selection.table.n
     if n <= limit:
         return load(selection, as_read=as_read)
-    starts = [k * n // blocks for k in range(blocks)]
+    blocks = max(min(blocks, limit), 1)
+    # what is read and what is left out, each in equal parts: blocks do not overlap
+    edges = [k * limit // blocks for k in range(blocks + 1)]
+    left_out = [k * (n - limit) // blocks for k in range(blocks)]
     pieces = [
-        load(selection, start=start, stop=start + limit // blocks, as_read=as_read)
-        for start in starts
+        load(selection, start=first + gap, stop=last + gap, as_read=as_read)
+        for first, last, gap in zip(edges[:-1], edges[1:], left_out, strict=True)
     ]
     weights = [piece.weight for piece in pieces if piece.weight is not None]
     return Events(

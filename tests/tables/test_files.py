@@ -55,6 +55,18 @@ def test_weights_and_descriptions(tmp_path):
     assert files.spread(selection, 640).x.shape == (640, 2)
 
 
+def test_as_many_events_are_spread_as_are_asked_for(tmp_path):
+    """None twice, in their order, from the beginning to the end; multiples of 64 as they were."""
+    np.save(tmp_path / "a.npy", np.arange(1000.0)[:, None])
+    selection = files.select(files.open_table(str(tmp_path / "a.npy")), None)
+    for limit in (1, 25, 63, 110, 640, 999):
+        x = files.spread(selection, limit).x[:, 0]
+        assert len(x) == limit and (np.diff(x) > 0).all() and x[0] == 0
+    assert files.spread(selection, 25).x[-1, 0] >= 960
+    starts = files.spread(selection, 128).x[::2, 0]
+    np.testing.assert_array_equal(starts, np.arange(64) * 1000 // 64)
+
+
 def test_a_value_that_is_not_finite_is_located(tmp_path):
     broken = np.random.default_rng(1).normal(size=(2_000_000, 2)).astype(np.float32)
     broken[1_900_001, 1] = np.nan
