@@ -40,7 +40,7 @@ def main(
     """Draws figures from recorded results, or from results that are made again.
 
     Args:
-        figures: fig01 to fig19, or all.
+        figures: fig01 to fig23, or all.
         out: directory for PDF and PNG files.
         rerun: run the studies that these figures need with this preset, into
             amplify-runs/<study>-<preset>/, and draw from those; what is recorded stays as it is,

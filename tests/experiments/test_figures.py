@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,7 +180,11 @@ def test_pools_of_the_ring_as_recorded():
 
 
 @pytest.mark.slow
-def test_gaussian_study_follows_the_analytic_curve(tmp_path):
+def test_gaussian_study_follows_the_analytic_curve(tmp_path, monkeypatch):
+    """Up to 1e5 generated events: from some 200 on the fit decides, not their noise."""
+    sizes = tuple(n for n in gaussian.Config().n_gen if n <= 100_000)
+    short = replace(gaussian.PRESETS["quick"], n_gen=sizes)
+    monkeypatch.setitem(gaussian.PRESETS, "quick", short)
     results = json.loads(gaussian.main("quick", tmp_path / "run").read_text())["study"]
     arrays = {name: np.asarray(values) for name, values in results.items()}
     binomial = (arrays["truth"] * (1 - arrays["truth"])).mean()
