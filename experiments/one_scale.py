@@ -52,7 +52,7 @@ class Config:
     )
     n_gen: int = 600
     n_holdout: int = 400
-    repetitions: int = 20
+    repetitions: int = 100
     experiments: int = 200
     level: float = 0.68
     limit_level: float = 0.9

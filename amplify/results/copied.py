@@ -50,7 +50,8 @@ def copies_verdict(record: Mapping[str, Any]) -> str:
     most = record["share"] + 2 * (record["error"] or 0.0)
     if most > 1:
         return f"Too few events to tell whether {source} copies its training events."
-    return f"{source} copies at most {_percent(most)} of its events from its training events."
+    limit = f"at most {_percent(most)} of its events (two standard deviations)"
+    return f"{source} copies {limit} from its training events."
 
 
 def copies_warning(record: Mapping[str, Any]) -> list[str]:

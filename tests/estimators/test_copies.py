@@ -151,3 +151,23 @@ def test_differential_and_averaging_warn():
             assert ("copies its training" in str(result)) == warns
     plain = amplify.differential(members[0], holdout, n_train=N, summary="column:x0")
     assert "copies" not in plain.views
+
+
+def test_a_share_is_beyond_what_chance_puts_near_training_events():
+    rng = np.random.default_rng(11)
+    train, holdout, fresh = (_true(rng) for _ in range(3))
+    found = copies(fresh, train, holdout)
+    assert found.share < 0.06 and found.nearer < 0.1
+    half = np.where(np.arange(N)[:, None] % 2 == 0, train, fresh)
+    found = copies(half, train, holdout)
+    assert found.share == pytest.approx(0.5, abs=0.06)
+    # each fresh event is nearer to one of both by chance
+    assert found.nearer == pytest.approx(0.5, abs=0.08)
+
+
+def test_what_no_exchange_of_labels_changes_is_no_memory():
+    """All generated events are far from everything: no near copy whatever the labels are."""
+    rng = np.random.default_rng(12)
+    train, holdout = rng.normal(size=(2, 200, 2))
+    found = copies(np.full((50, 2), 1e3), train, holdout)
+    assert found.p == 1 and found.share == 0 and not found.copies

@@ -138,6 +138,15 @@ def test_no_difference_is_a_limit():
     assert found.p > 0.05
 
 
+def test_a_limit_is_what_would_seldom_look_like_no_difference():
+    """Squared means are shown as a limit up to 1.405 sigma (84 % of squares without a difference),
+    which D = (1.405 + 1.645) sigma gives in 5 % of experiments; sigma^2 = 1 / 1000.
+    """
+    found = equivalent_sample_size(SQUARE, *shifted(0, 6, 2000, 2000), experiments=1000)
+    assert found.status == Status.LOWER_LIMIT
+    assert found.n_equiv.low == pytest.approx(1000 / (1.405 + 1.645) ** 2, rel=0.15)
+
+
 def test_statistic_that_is_always_the_same_is_no_yardstick():
     x = np.ones((200, 1))
     found = equivalent_sample_size(MEAN_KS, x, x, permutations=20, experiments=20)

@@ -65,6 +65,7 @@ def test_prepared_is_pure_and_labels_at_random_have_a_half():
     assert areas.mean() == pytest.approx(0.5, abs=4 * expected / np.sqrt(300))
     assert 0.65 * expected < areas.std() < 1.1 * expected
     assert pure.auc > 0.5 + 2 * expected
+    assert AUC.signed and ACCURACY.signed  # a half is no difference, and less than it is one
     # a difference on a scale: as much of the excess as the scale, and more than all beyond one
     some = [auc(scale * pool.difference + null[:100]).mean() for scale in (0.0, 0.5, 1.0, 1.5)]
     assert (np.diff(some) > expected / 2).all()
