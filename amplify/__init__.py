@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amplify import (
         analysis,
+        devices,
+        engine,
         estimators,
         external,
         generators,
@@ -167,6 +169,8 @@ _HOMES = {
     "AmplifyError": "errors",
 }
 _ROOMS = [
+    "devices",
+    "engine",
     "truth",
     "ttbar",
     "tables",
@@ -229,9 +233,11 @@ __all__ = [
     "coordinates",
     "count",
     "coupling_flow",
+    "devices",
     "differential",
     "differential_amplification",
     "diffusion",
+    "engine",
     "equivalent_sample_size",
     "estimators",
     "exact_ratio",

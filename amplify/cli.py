@@ -19,6 +19,7 @@ import tyro
 from amplify.commands.averaging import Averaging
 from amplify.commands.compare import Compare
 from amplify.commands.demo import Demo
+from amplify.commands.devices import Devices
 from amplify.commands.differential import Differential
 from amplify.commands.forecast import Forecast
 from amplify.commands.report import Report
@@ -37,6 +38,7 @@ COMMANDS = {
     "forecast": Forecast,
     "ttbar": Ttbar,
     "report": Report,
+    "devices": Devices,
 }
 _DESCRIPTION = """How many true events is a generated sample worth?
 

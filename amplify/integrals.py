@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from amplify.distributed import of_all, share
 from amplify.errors import InputError
 from amplify.regions import Regions, count, fractions
 from amplify.sampling import check_size, generated_blocks
@@ -71,16 +72,18 @@ def member_integrals(
     """
     check_size(n, sobol)
     members = jax.tree.leaves(params)[0].shape[0]
-    counts = np.zeros((members, len(regions.labels)), np.int64)
-    events = np.zeros(members, np.int64)
+    mine = share(members)  # several processes count some members each
+    counts = np.zeros((len(mine), len(regions.labels)), np.int64)
+    events = np.zeros(len(mine), np.int64)
     done = 0
-    for member, x, candidates in generated_blocks(key, generator, params, n, sobol):
+    for member, x, candidates in generated_blocks(key, generator, params, n, sobol, mine):
         looked_at = x if transform is None else transform(x)
-        counts[member] += count(regions, np.asarray(looked_at)).n_inside
-        events[member] += len(x)
+        counts[mine.index(member)] += count(regions, np.asarray(looked_at)).n_inside
+        events[mine.index(member)] += len(x)
         done += candidates if sobol else len(x)
         if progress is not None:
-            progress(done, members * n)
+            progress(done, len(mine) * n)
+    counts, events = of_all(counts, members), of_all(events, members)
     if not events.all():
         got = f"none of {n} candidates of member {int(np.argmin(events))}"
         raise InputError("integrals", "events that pass", got, "train it longer")

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from amplify.distributed import is_first
 from amplify.text import harmless, number, span
 
 _FIRST = 10.0  # seconds before the first line; each waits twice as long as the one before
@@ -37,6 +39,20 @@ class Silent:
 
 
 Progress = Callable[..., AbstractContextManager[Silent]]
+
+_beside: ContextVar[Callable[[], str]] = ContextVar("beside", default=str)
+
+
+@contextmanager
+def beside(words: Callable[[], str]) -> Iterator[None]:
+    """Bars and lines that start in the block also say this, asked anew each time: such as how the
+    workers of a cluster are.
+    """
+    token = _beside.set(words)
+    try:
+        yield
+    finally:
+        _beside.reset(token)
 
 
 class Bar(Silent):
@@ -69,6 +85,7 @@ class Lines(Silent):
         self._start = time.monotonic()
         self._wait = _FIRST
         self._next = self._start + _FIRST
+        self._beside = _beside.get()
 
     def losses(
         self, step: int, steps: int, losses: np.ndarray, acceptance: np.ndarray | None = None
@@ -107,7 +124,7 @@ class Lines(Silent):
             far += f" after {span(passed)}{left}"
         else:
             far += f" after {span(passed)}"
-        _say(f"{self._label}: {far}{f'; {self._note}' if self._note else ''}")
+        _say("; ".join(filter(None, (f"{self._label}: {far}", self._note, self._beside()))))
 
 
 def _say(line: str) -> None:
@@ -130,8 +147,11 @@ def silent(label: str, total: int | None = None) -> Iterator[Silent]:
 @contextmanager
 def progress_bar(label: str, total: int | None = None) -> Iterator[Silent]:
     """A bar on standard error while the block runs; plain lines, and few of them, where standard
-    error is no terminal.
+    error is no terminal; of several processes the first says it.
     """
+    if not is_first():
+        yield Silent()
+        return
     if not sys.stderr.isatty():
         lines = Lines(label, total)
         yield lines
@@ -139,11 +159,19 @@ def progress_bar(label: str, total: int | None = None) -> Iterator[Silent]:
         return
     from rich import progress
     from rich.console import Console
+    from rich.text import Text
+
+    words = _beside.get()
+
+    class Beside(progress.ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(harmless(words()))
 
     columns = (
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.TextColumn("{task.fields[note]}", markup=False),
+        Beside(),
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
     )

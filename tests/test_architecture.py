@@ -15,7 +15,7 @@ import amplify
 ROOT = Path(amplify.__file__).parent
 # a room may import itself and whatever stands before it
 ORDER = """
-errors text version namespace types storage sealed locks stops devices progress
+errors text version namespace types storage sealed locks stops devices distributed progress engine
 truth ttbar tables regions latents nets generators sampling training
 external integrals summaries estimators results analysis plots report
 commands cli __main__ examples

@@ -9,6 +9,7 @@ Members are files, arrays, `Samples` or a trained ensemble, and all go the same 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,6 @@ from amplify.results.calibration import checked_kind, noted, transfer
 from amplify.results.result import Result
 from amplify.tables import files
 from amplify.tables.opening import MAX_GB
-from amplify.tables.parallel import in_order
 from amplify.text import listed
 from amplify.types import Events
 
@@ -229,6 +229,8 @@ def answer(
                 "columns", "one whose values differ", got, "name others with --columns"
             )
         refuse_too_many(selections, layout.regions, layout.estimated)
+        every = [*selections, *([prepared.train] if prepared.train else [])]
+        opened.enter_context(files.digesting(every))
         shared = event_notes(
             prepared.members,
             prepared.holdout,
@@ -242,7 +244,6 @@ def answer(
             samples_of = prepared.members, prepared.train, prepared.holdout
             copied, of_copies = copies_in_selections(*samples_of, question.seed)
             shared = [*of_copies, *shared]
-        every = [*selections, *([prepared.train] if prepared.train else [])]
         if prepared.conditional is not None:
             at_condition = answer_at_condition(
                 question,
@@ -307,13 +308,8 @@ def answer(
 
 def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Counted:
     """Sums of a sample over the regions, chunk by chunk."""
-
-    def count(x: np.ndarray, weight: np.ndarray | None) -> Counted:
-        negative = 0 if weight is None else int((weight < 0).sum())
-        return Counted(rg.count(regions, x, weight), negative)
-
     total = None
-    for chunk in in_order(count, files.chunks(selection)):
+    for chunk in files.over_chunks(partial(_count_chunk, regions), selection):
         total = chunk if total is None else total.plus(chunk)
         advance(chunk.sums.n)
     assert total is not None, "samples have at least one row"
@@ -322,6 +318,11 @@ def _count(selection: files.Selection, regions: rg.Regions, advance: Any) -> Cou
         got = f"{total.sums.weight:g}"
         raise InputError(what, "a positive sum", got, "check the weight column")
     return total
+
+
+def _count_chunk(regions: rg.Regions, _: int, x: np.ndarray, weight: np.ndarray | None) -> Counted:
+    negative = 0 if weight is None else int((weight < 0).sum())
+    return Counted(rg.count(regions, x, weight), negative)
 
 
 def with_kind(result: Result, kind: str | None) -> Result:

@@ -3,7 +3,7 @@
 question, samples -> columns -> events in memory -> statistics -> ranking, places, copies
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -25,6 +25,7 @@ from amplify.analysis.compare_samples import (
     in_memory,
     negative,
     open_samples,
+    refuse_generated,
     refuse_same_events,
 )
 from amplify.analysis.compare_streams import streamed_nulls, streams
@@ -36,7 +37,9 @@ from amplify.results.comparisons import COMPARISON
 from amplify.results.copied import copies_warning
 from amplify.results.records import finite
 from amplify.tables import files
+from amplify.tables.marks import Search
 from amplify.tables.opening import opening
+from amplify.tables.overlap import in_common
 from amplify.types import Events
 
 _START = 5.0  # seconds, with the page
@@ -62,11 +65,13 @@ def answer(
     with ExitStack() as opened:
         opened.enter_context(opening(follow_links=question.follow_links, max_gb=question.max_gb))
         read = counted(open_samples(question, generated, holdout, opened))
-        notes = [*refuse_same_events(read), *_about_reading(question, read)]
+        opened.enter_context(files.digesting(read.every))
+        of_events, searches = refuse_same_events(read, _streamed(question, read))
+        notes = [*of_events, *_about_reading(question, read)]
         if question.batches is not None:
             rows, (view, more) = [], _monitored(question, read, progress)
         else:
-            rows, view, more = _compared(question, read, progress)
+            rows, view, more = _compared(question, read, searches, progress)
         notes += more
         inputs = [files.describe(sample) for sample in read.every]
     names = read.holdout.names
@@ -81,19 +86,37 @@ def answer(
     )
 
 
+def _streamed(question: CompareQuestion, read: Opened) -> list[int]:
+    """The generated samples, by their places, of which statistics look at all events."""
+    if question.batches is not None or not streams(question.chosen):
+        return []
+    is_larger = [sample.table.n > question.most for sample in read.generated]
+    whole_holdout = read.holdout.table.n <= question.most
+    return [place for place, larger in enumerate(is_larger) if larger or not whole_holdout]
+
+
 def _compared(
-    question: CompareQuestion, read: Opened, progress: Progress
+    question: CompareQuestion, read: Opened, searches: Mapping[int, Search], progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, Any], list[str]]:
-    """Records, everything else that is found, and warnings."""
+    """Records, everything else that is found, and warnings; refuses events of the holdout that a
+    search finds in a generated sample.
+    """
     events = [in_memory(sample, question.most) for sample in read.generated]
     true = in_memory(read.holdout, question.most)
     found = compared(question, events, true, progress=progress)
-    for place, sample in enumerate(read.generated):
-        if sample.n > len(events[place].x) or read.holdout.n > len(true.x):
-            nulls = streamed_nulls(
-                found.nulls[place], sample, read.holdout, seed=question.seed, progress=progress
-            )
-            with_all_events(question, found, place, nulls)
+    for place in _streamed(question, read):
+        search = searches.get(place)
+        nulls, met = streamed_nulls(
+            found.nulls[place],
+            read.generated[place],
+            read.holdout,
+            search,
+            seed=question.seed,
+            progress=progress,
+        )
+        if search is not None:
+            refuse_generated(read, place, in_common(search, met))
+        with_all_events(question, found, place, nulls)
     n_gen, n_holdout = [sample.n for sample in read.generated], read.holdout.n
     view: dict[str, Any] = {
         "generators": of_generators(question, found, n_gen),

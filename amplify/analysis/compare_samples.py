@@ -14,7 +14,8 @@ from amplify.analysis.compare_question import FEWEST_EVENTS, CompareQuestion
 from amplify.analysis.two_samples import check_weights, refuse_no_weights, weight_in
 from amplify.errors import InputError
 from amplify.tables import files
-from amplify.tables.overlap import overlap, repeated
+from amplify.tables.marks import Search
+from amplify.tables.overlap import overlap, repeated, search_for
 from amplify.tables.table import Table
 from amplify.text import listed, no_physics, number
 from amplify.types import Events
@@ -122,8 +123,25 @@ def in_memory(selection: files.Selection, most: int) -> Events:
     return events
 
 
-def refuse_same_events(opened: Opened) -> list[str]:
-    """Returns what is worth a warning.
+class Looked(NamedTuple):
+    """What was found out.
+
+    Attributes:
+        notes: what is worth a warning.
+        searches: for events of the holdout, to be looked for while these generated samples, by
+            their places, are read for other reasons.
+    """
+
+    notes: list[str]
+    searches: Mapping[int, Search]
+
+
+def refuse_same_events(opened: Opened, streamed: Collection[int] = ()) -> Looked:
+    """Looks for events of the holdout in the other samples.
+
+    Args:
+        opened: all samples.
+        streamed: generated samples, by their places, that are read as a whole later.
 
     Raises:
         InputError: a generated sample or the training events have more events of the holdout than
@@ -132,19 +150,30 @@ def refuse_same_events(opened: Opened) -> list[str]:
     named = [part.source for sample in opened.generated for part in sample.table.parts]
     files.refuse_twice(named, "--generated")
     holdout = _few(opened.holdout)
-    for sample in opened.generated:
-        same = holdout.n if _same_files(sample, opened.holdout) else overlap(holdout, _few(sample))
-        if same:
-            got = f"{same} events of {holdout.table.source} that are in {sample.table.source}"
-            fix = "the holdout are true events of their own"
-            raise InputError("--generated and --holdout", "different events", got, fix)
+    searches = {}
+    for place, sample in enumerate(opened.generated):
+        if _same_files(sample, opened.holdout):
+            refuse_generated(opened, place, holdout.n)
+        elif place in streamed:
+            searches[place] = search_for(holdout, _few(sample))
+        else:
+            refuse_generated(opened, place, overlap(holdout, _few(sample)))
     if opened.train is not None:
         same = overlap(holdout, _few(opened.train))
         if same:
             got = f"{same} events of {opened.train.table.source} in {holdout.table.source}"
             fix = "give true events that were kept aside"
             raise InputError("--holdout", "events that were not used in training", got, fix)
-    return _about_repeats(repeated(holdout), "the holdout")
+    return Looked(_about_repeats(repeated(holdout), "the holdout"), searches)
+
+
+def refuse_generated(opened: Opened, place: int, same: int) -> None:
+    """Refuses so many events of the holdout in a generated sample, if there are any."""
+    if same:
+        holdout, sample = opened.holdout.table.source, opened.generated[place].table.source
+        got = f"{same} events of {holdout} that are in {sample}"
+        fix = "the holdout are true events of their own"
+        raise InputError("--generated and --holdout", "different events", got, fix)
 
 
 def _few(selection: files.Selection) -> files.Selection:

@@ -1,6 +1,7 @@
 """How a condition is cut into strata and regions, so that all samples have events in each."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -200,16 +201,23 @@ def _factors(
 
 def _counted(sample: Selection, condition: Condition) -> Counted:
     """Sums of a sample, in one pass over the condition."""
-    size, sums = len(condition.ends) + 1, np.zeros((4, len(condition.ends) + 1))
-    how = {"values": condition.values, "single": condition.single}
-    low = np.append(condition.ends, np.nan)
-    for x, weight in files.chunks(of_condition(sample, condition.text)):
-        place = places_among(condition.ends, x[:, -1], **how)
-        w = np.ones(len(place)) if weight is None else weight
-        distance = np.nan_to_num(x[:, -1].astype(np.float64) - low[place])
-        for total, summed in zip(sums, (w, w**2, w * distance, w * distance**2), strict=True):
-            total += np.bincount(place, summed, size)
+    count = partial(_count_chunk, condition)
+    sums = np.zeros((4, len(condition.ends) + 1))
+    for chunk in files.over_chunks(count, of_condition(sample, condition.text)):
+        sums += chunk
     return Counted(*sums)
+
+
+def _count_chunk(
+    condition: Condition, _: int, x: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    """Sums in each place, [4, place]."""
+    place = places_among(condition.ends, x[:, -1], values=condition.values, single=condition.single)
+    low = np.append(condition.ends, np.nan)
+    w = np.ones(len(place)) if weight is None else weight
+    distance = np.nan_to_num(x[:, -1].astype(np.float64) - low[place])
+    summed = w, w**2, w * distance, w * distance**2
+    return np.array([np.bincount(place, each, len(condition.ends) + 1) for each in summed])
 
 
 def _is_single(sample: Selection) -> bool:

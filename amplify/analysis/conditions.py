@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
+from amplify.regions import places
 from amplify.tables import files
 from amplify.tables.expressions import Columns, Expression
 from amplify.tables.selection import Selection
@@ -194,7 +195,7 @@ def places_among(
     if values:
         place = np.minimum(np.searchsorted(ends, x), len(ends) - 1)
         return np.where(ends[place] == x, place, nowhere)
-    place = np.minimum(np.searchsorted(ends, x, side="right") - 1, len(ends) - 2)
+    place = np.minimum(places.places_among(x, ends) - 1, len(ends) - 2)
     inside = (x >= ends[0]) & (x <= ends[-1])
     return np.where(inside, place, nowhere)
 

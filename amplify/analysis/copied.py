@@ -13,7 +13,8 @@ from amplify.analysis.two_samples import TwoSamples
 from amplify.estimators.copies import copies
 from amplify.results.copied import COPIES, copies_record, copies_warning
 from amplify.tables import files
-from amplify.tables.overlap import marks_in_common, marks_of
+from amplify.tables.marks import marks_of
+from amplify.tables.overlap import marks_in_common
 from amplify.types import Events
 
 _READ = 100_000  # events of each sample

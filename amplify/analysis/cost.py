@@ -37,6 +37,7 @@ _PER_COUNT = 3e-8  # an event in the regions of a column
 
 # bytes
 _PER_SUM = 48  # a region of a sample
+_PER_VALUE = 16  # of a sketch, with its weight
 _PER_RECORD = 3e4  # a region in results.json and on the page
 
 
@@ -67,6 +68,8 @@ class Size(NamedTuple):
         learned_again: beside the answer, for known distortions and null experiments.
         values: whether the values of each region are kept, as calibrated KS needs them.
         single: events are kept in single precision.
+        compared: holdout events that are looked for in other samples; all of them without.
+        sketched: values that stand for more of them, in all regions together.
     """
 
     columns: int
@@ -80,6 +83,8 @@ class Size(NamedTuple):
     learned_again: int
     values: bool
     single: bool
+    compared: int | None = None
+    sketched: int = 0
 
 
 def differential_cost(size: Size) -> Forecast:
@@ -93,7 +98,8 @@ def differential_cost(size: Size) -> Forecast:
         (_LEARNER if size.learners else _NOTHING)
         + in_memory * per_event
         + rows * (_CHUNKS * per_event + _MASKS * size.regions)
-        + _MARK * size.holdout
+        + _MARK * _compared(size)
+        + _PER_VALUE * size.sketched
         + 16 * pairs
         + (120 * pairs if size.values else 0)
     )
@@ -166,10 +172,14 @@ def refuse_too_large(size: Size) -> None:
     """
     needed = differential_cost(size).bytes
     fix = "name fewer regions, or fewer --columns"
-    if _MARK * size.holdout > needed / 2:
-        fix = f"give a part of the holdout, {size.kept:,} events, say: no more of it are used"
+    if _MARK * _compared(size) > needed / 2:
+        fix = f"give a part of the holdout, {size.kept:,} events, say, or use --approximate 1e-4"
     what = f"{size.holdout:,} holdout events, {size.columns} columns and {size.regions:,} regions"
     _refuse(needed, what, fix)
+
+
+def _compared(size: Size) -> int:
+    return size.holdout if size.compared is None else size.compared
 
 
 def refuse_too_many(

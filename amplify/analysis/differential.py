@@ -37,6 +37,7 @@ def differential(
     weight_column: str | None = None,
     fraction: float = 1 / 3,
     cross_fit: bool = False,
+    approximate: float | None = None,
     drop_nonfinite: bool = False,
     follow_links: bool = False,
     max_gb: float = MAX_GB,
@@ -91,6 +92,9 @@ def differential(
         weight_column: column, or expression, with event weights, in one or both samples.
         fraction: part of the holdout that teaches a learned ratio; the rest is tested.
         cross_fit: also test every holdout event, by a ratio that the others taught; takes minutes.
+        approximate: test all of a holdout that memory cannot hold, in one pass: observables are
+            known by values that stand for it, and distances are off by this at most; intervals
+            allow for it.
         drop_nonfinite: leave out events with nan or infinite values, instead of refusing them.
         follow_links: also read files that HDF5 files point to; they are listed among the inputs.
         max_gb: numbers in GB that a file may claim which is a hundred times smaller itself.
@@ -122,6 +126,7 @@ def differential(
         observables=observables_of(observables),
         fraction=fraction,
         cross_fit=cross_fit,
+        approximate=approximate,
         drop_nonfinite=drop_nonfinite,
         follow_links=follow_links,
         max_gb=max_gb,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amplify import regions as rg
-from amplify.analysis import cost, cross_fitted, samples, tallies
+from amplify.analysis import approximate, cost, cross_fitted, samples, tallies
 from amplify.analysis.conditions import Condition, condition_record, stratified
 from amplify.analysis.copied import copies_in_differential
 from amplify.analysis.default_regions import differential_regions, map_places
@@ -24,7 +24,7 @@ from amplify.analysis.each_member import views_of_members
 from amplify.analysis.forecast import LEARNED_EVENTS
 from amplify.analysis.panels import MOST_PANELS, Panels, most_different
 from amplify.analysis.questions import DifferentialQuestion, cuts_file
-from amplify.analysis.same_events import refuse_same_events
+from amplify.analysis.same_events import refuse_generated, refuse_same_events
 from amplify.analysis.summary import ChosenSummary, at_the_same, choose_summary
 from amplify.analysis.training_events import training_events
 from amplify.analysis.two_samples import (
@@ -40,7 +40,9 @@ from amplify.regions.cuts import read_cuts
 from amplify.results.result import Answer, Result
 from amplify.summaries import Learner
 from amplify.tables import files
+from amplify.tables.marks import Search
 from amplify.tables.opening import opening
+from amplify.tables.overlap import in_common
 from amplify.types import Events
 
 _SHOWN = 20_000  # generated events that choose the panels where none teach
@@ -86,9 +88,11 @@ def answer(
         generated = samples.pool_of(given)
     with ExitStack() as opened:
         prepared = prepare(question, generated, holdout, opened)
-        notes = refuse_same_events(prepared.two, question, prepared.summary)
+        read = [prepared.read.generated, prepared.read.holdout]
+        opened.enter_context(files.digesting(read))
+        notes, search = refuse_same_events(prepared.two, question, prepared.summary)
         names = prepared.two.names
-        answers, inputs, views, cautions = _answered(question, prepared, progress)
+        answers, inputs, views, cautions = _answered(question, prepared, progress, search=search)
     if question.members is not None:
         each = _alone(question, samples.split_members(given), holdout, progress)
         of_members, more = views_of_members(question, *each, progress)
@@ -161,7 +165,7 @@ def prepare(
     size = size_of(question, summary, cuts, two, condition)
     if not dry_run:
         cost.refuse_too_large(size)
-    events = load_holdout(two.holdout)
+    events = load_holdout(two.holdout, approximate=question.approximate is not None)
     check_weights(two.holdout.table.source, events.weight)
     regions = differential_regions(question, cuts, two, events, condition)
     forecast = cost.differential_cost(size)
@@ -176,18 +180,27 @@ class _Split(NamedTuple):
         test: holdout events that are tested.
         first: generated events that teach.
         rows: of the generated events that are tested.
+        rows_true: of the holdout, where all of it is tested from the file.
     """
 
     teach: Events
     test: Events
     first: Events
     rows: tallies.Rows
+    rows_true: tallies.Rows = []
 
 
 def _answered(
-    question: DifferentialQuestion, prepared: Prepared, progress: Progress, *, brief: bool = False
+    question: DifferentialQuestion,
+    prepared: Prepared,
+    progress: Progress,
+    *,
+    brief: bool = False,
+    search: Search | None = None,
 ) -> tuple[list[Answer], list[dict[str, Any]], dict[str, Any], list[str]]:
-    """Answers, inputs, what the pictures show unless it is to be brief, and warnings."""
+    """Answers, inputs, what the pictures show unless it is to be brief, and warnings; refuses
+    events of the holdout that the search finds among the generated ones.
+    """
     summary, two, read, events, regions, places, _, condition, _ = prepared
     learner = summary.learner
     split = _split(question, learner, two, events)
@@ -209,8 +222,24 @@ def _answered(
             same_condition=condition is not None,
             progress=progress,
         )
+    tested = None
+    n_holdout, negative_holdout = len(events.x), _negative(events)
+    by_values = summary.method == "ks"
+    if question.approximate is not None:
+        tested = approximate.on_all(
+            chosen,
+            regions,
+            two.holdout,
+            split.rows_true,
+            error=question.approximate,
+            by_values=by_values,
+            progress=progress,
+        )
+        chosen, n_holdout, negative_holdout = tested.regions, two.holdout.n, tested.negative
     panels = Panels(two.names, events, _shown(two, split.first, events))
-    streamed = tallies.stream(two.generated, split.rows, regions, chosen, panels, progress)
+    streamed = tallies.stream(two.generated, split.rows, regions, chosen, panels, progress, search)
+    if search is not None:
+        refuse_generated(two, in_common(search, streamed.met))
     if chosen[0].summary is not None and not streamed.totals[0].counts.total > 0:
         check_weights(two.generated.table.source, np.zeros(1))
     n_train, train, of_weights = training_events(question, regions, read, condition, split.test)
@@ -220,6 +249,7 @@ def _answered(
         n_train=n_train,
         method=summary.method,
         learned=learner is not None,
+        unknown=None if tested is None else tested.unknown,
         level=question.level,
         limit_level=question.limit_level,
     )
@@ -229,7 +259,7 @@ def _answered(
             regions.labels,
             n_train=n_train,
             n_gen=two.generated.n,
-            n_holdout=len(events.x),
+            n_holdout=n_holdout,
             level=question.level,
             limit_level=question.limit_level,
             summary=summary.label,
@@ -267,17 +297,21 @@ def _answered(
         summary,
         read,
         train,
-        n_loaded=len(events.x),
-        negative_holdout=_negative(events),
+        n_loaded=n_holdout,
+        negative_holdout=negative_holdout,
         negative_generated=_negative(split.first) + streamed.negative,
         summary_of_everything=chosen[0].summary,
         tested={"holdout": split.test, "generated": streamed.looked_at},
     )
     if condition is not None:
         views["condition"] = condition_record(condition)
+    if tested is not None and question.approximate is not None:
+        views["approximation"] = approximate.view(tested, question.approximate, by_values=by_values)
+        cautions += approximate.notes(tested, by_values=by_values)
     inputs = [read.generated, read.holdout, *([train] if train else [])]
     notes = [*of_copies, *cautions, *of_weights]
-    return answers, [files.describe(s) for s in inputs], views | copied, notes
+    described = [] if brief else [files.describe(s) for s in inputs]
+    return answers, described, views | copied, notes
 
 
 def _shown(two: TwoSamples, first: Events, holdout: Events) -> list[int]:
@@ -291,18 +325,21 @@ def _split(
     question: DifferentialQuestion, learner: Learner | None, two: TwoSamples, events: Events
 ) -> _Split:
     generated, nothing = two.generated, events.take(slice(0))
+    everything = [(0, two.holdout.table.n)]
     if learner is None:
-        return _Split(nothing, events, nothing, [(0, generated.table.n)])
+        return _Split(nothing, events, nothing, [(0, generated.table.n)], everything)
     order = np.random.default_rng(question.seed).permutation(len(events.x))
     n_teach = int(question.fraction * len(events.x))
     size = n_first(generated, n_teach)
     teaching_rows, rows = tallies.spread_blocks(generated.table.n, size)
-    split = _Split(
-        events.take(order[:n_teach]),
-        events.take(order[n_teach:]),
-        tallies.load_rows(generated, teaching_rows),
-        rows,
-    )
+    first = tallies.load_rows(generated, teaching_rows)
+    if question.approximate is None:
+        teach, test = events.take(order[:n_teach]), events.take(order[n_teach:])
+        split = _Split(teach, test, first, rows)
+    else:
+        rows_teach, rows_true = tallies.spread_blocks(two.holdout.table.n, n_teach)
+        teach = tallies.load_rows(two.holdout, rows_teach)
+        split = _Split(teach, events, first, rows, rows_true)
     check_weights(generated.table.source, split.first.weight)
     check_weights(two.holdout.table.source, split.teach.weight)
     check_weights(two.holdout.table.source, split.test.weight)

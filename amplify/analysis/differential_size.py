@@ -10,8 +10,9 @@ from amplify.analysis import cost
 from amplify.analysis.conditions import Condition
 from amplify.analysis.questions import DifferentialQuestion, own_regions
 from amplify.analysis.summary import ChosenSummary
-from amplify.analysis.two_samples import TwoSamples, most_holdout
+from amplify.analysis.two_samples import APPROXIMATED, TwoSamples, most_holdout
 from amplify.estimators.learned import GEN_PER_TRUE
+from amplify.estimators.sketches import most_values
 from amplify.regions.cuts import Cut, as_regions
 from amplify.tables import files
 
@@ -47,7 +48,8 @@ def size_of(
 ) -> cost.Size:
     """How large the question is, before the holdout is read."""
     columns, n = len(two.generated.columns), two.holdout.table.n
-    kept = min(most_holdout(two.holdout), n)
+    approximate = question.approximate is not None
+    kept = min(most_holdout(two.holdout, approximate=approximate), n)
     regions, per_event = 3, 2.0  # bulk and tails
     if question.bins is not None:
         regions, per_event = 1 + question.bins * len(two.names), 1.0 + len(two.names)
@@ -76,4 +78,16 @@ def size_of(
         learned_again=again if learned else 0,
         values=summary.method == "ks",
         single=files.kept_as_read(two.holdout),
+        compared=min(n, APPROXIMATED) if approximate else n,
+        sketched=_sketched(question, summary, two.holdout, regions),
     )
+
+
+def _sketched(
+    question: DifferentialQuestion, summary: ChosenSummary, holdout: files.Selection, regions: int
+) -> int:
+    """Values that stand for the holdout while it is read."""
+    if question.approximate is None:
+        return 0
+    chunks = max(holdout.table.n // files.rows_at_once(len(holdout.columns)), 1)
+    return (regions if summary.method == "ks" else 1) * most_values(question.approximate, chunks)

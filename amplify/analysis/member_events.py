@@ -11,13 +11,8 @@ import numpy as np
 from amplify.errors import InputError
 from amplify.estimators import same_data
 from amplify.tables import files
-from amplify.tables.overlap import (
-    copies_among,
-    marks_in_common,
-    marks_of,
-    overlap,
-    single_columns,
-)
+from amplify.tables.marks import marks_of
+from amplify.tables.overlap import copies_among, marks_in_common, overlap, single_columns
 from amplify.text import number
 from amplify.types import Events
 

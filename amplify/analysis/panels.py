@@ -41,7 +41,11 @@ def _sample(events: Events, columns: int) -> Sample:
 
 
 class Panels:
-    """Histograms of columns, filled chunk by chunk with generated events beside a holdout."""
+    """Histograms of columns, filled chunk by chunk with generated events beside a holdout.
+
+    Attributes:
+        regions: the bins of all of them; None where no column varies.
+    """
 
     def __init__(
         self, names: Sequence[str], holdout: Events, columns: Sequence[int] | None = None
@@ -56,13 +60,13 @@ class Panels:
             Panel(names[i], e, place) for i, e, place in zip(varying, edges, places, strict=True)
         ]
         bins = [rg.bins(rg.column(i), e, names[i]) for i, e in zip(varying, edges, strict=True)]
-        self._regions = rg.join(*bins) if bins else None
+        self.regions = rg.join(*bins) if bins else None
         self._holdout = self.count(x, holdout.weight)
         self._generated: rg.Sums | None = None
 
     def count(self, x: np.ndarray, weight: np.ndarray | None) -> rg.Sums | None:
         """Counts a chunk of events."""
-        return None if self._regions is None else rg.count(self._regions, x, weight)
+        return None if self.regions is None else rg.count(self.regions, x, weight)
 
     def add(self, counted: rg.Sums | None) -> None:
         """Adds what was counted of the generated events."""

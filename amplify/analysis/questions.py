@@ -8,6 +8,7 @@ from typing import Any, Literal
 from amplify import regions as rg
 from amplify.analysis import samples
 from amplify.errors import InputError
+from amplify.estimators.sketches import check_error
 from amplify.external.observables import Observables
 from amplify.summaries import Learner, LogProb
 from amplify.tables.opening import MAX_GB
@@ -142,6 +143,7 @@ class DifferentialQuestion:
     observables: Observables | None = None
     fraction: float = 1 / 3
     cross_fit: bool = False
+    approximate: float | None = None
     drop_nonfinite: bool = False
     follow_links: bool = False
     max_gb: float = MAX_GB
@@ -178,6 +180,7 @@ class DifferentialQuestion:
             "observables": self.observables and self.observables.said(),
             "fraction": self.fraction,
             "cross_fit": self.cross_fit,
+            "approximate": self.approximate,
             "drop_nonfinite": self.drop_nonfinite,
             "follow_links": self.follow_links,
             "max_gb": self.max_gb,
@@ -200,6 +203,11 @@ class DifferentialQuestion:
         if self.cross_fit and kind in ("column", "ratio"):
             fix = "drop --cross-fit: all of the holdout is tested as it is"
             raise InputError("--cross-fit", "a learned summary", str(self.summary), fix)
+        if self.approximate is not None:
+            check_error(self.approximate)
+            if self.cross_fit:
+                fix = "drop one: cross-fitting learns from the whole holdout in memory"
+                raise InputError("--approximate and --cross-fit", "one of them", "both", fix)
         if self.members not in (None, "bootstrap", "same-data"):
             expected, fix = "bootstrap or same-data", "choose one of the two"
             raise InputError("--members", expected, repr(self.members), fix)

@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from amplify.analysis.conditions import Condition
 from amplify.analysis.default_regions import Binning, Layout, make_layout
 from amplify.analysis.panels import Panel, panel_edges
 from amplify.tables import files
-from amplify.tables.parallel import in_order
 from amplify.types import Events
 
 _NOWHERE = rg.Regions(lambda x: np.zeros((len(x), 0), bool), ())
@@ -163,28 +163,28 @@ def _histograms(events: Events, names: Sequence[str]) -> Layout:
 
 def count_strata(selection: files.Selection, layouts: Layouts, advance: Any) -> StrataSums:
     """Sums of a sample at the condition, chunk by chunk."""
-    region, size = layouts.condition.region, len(layouts.condition.share)
-
-    def count(x: np.ndarray, weight: np.ndarray | None) -> StrataSums:
-        strata = x[:, -1].astype(int)
-        order = np.argsort(strata, kind="stable")
-        ends = np.searchsorted(strata[order], np.arange(size + 1))
-        sums: list[rg.Sums | None] = []
-        for s in range(size):
-            rows = order[ends[s] : ends[s + 1]]
-            w = None if weight is None else weight[rows]
-            inside = layouts.regions[region[s]]
-            sums.append(rg.count(inside, x[rows], w) if len(rows) else None)
-        negative = 0 if weight is None else int((weight < 0).sum())
-        of_all = rg.count(layouts.panels.regions, x, weight)
-        return StrataSums(tuple(sums), of_all, negative, len(x), int(ends[-1] - ends[0]))
-
     total = None
-    for chunk in in_order(count, files.chunks(selection)):
+    for chunk in files.over_chunks(partial(_count_chunk, layouts), selection):
         total = chunk if total is None else total.plus(chunk)
         advance(chunk.n)
     assert total is not None, "samples have at least one row"
     return total
+
+
+def _count_chunk(layouts: Layouts, _: int, x: np.ndarray, weight: np.ndarray | None) -> StrataSums:
+    region, size = layouts.condition.region, len(layouts.condition.share)
+    strata = x[:, -1].astype(int)
+    order = np.argsort(strata, kind="stable")
+    ends = np.searchsorted(strata[order], np.arange(size + 1))
+    sums: list[rg.Sums | None] = []
+    for s in range(size):
+        rows = order[ends[s] : ends[s + 1]]
+        w = None if weight is None else weight[rows]
+        inside = layouts.regions[region[s]]
+        sums.append(rg.count(inside, x[rows], w) if len(rows) else None)
+    negative = 0 if weight is None else int((weight < 0).sum())
+    of_all = rg.count(layouts.panels.regions, x, weight)
+    return StrataSums(tuple(sums), of_all, negative, len(x), int(ends[-1] - ends[0]))
 
 
 def at_each_condition(layouts: Layouts, sums: StrataSums) -> AtCondition:

@@ -3,6 +3,7 @@ pass over the generated events.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,15 @@ from amplify.estimators.kolmogorov import distance_between
 from amplify.progress import Progress
 from amplify.summaries import Learner, Summary
 from amplify.tables import files
-from amplify.tables.parallel import in_order
+from amplify.tables.marks import Met, Search
 from amplify.types import Events
 
 LOOKED_AT = 400_000  # generated events kept for maps and correlations
 _MOST_LOOKED_AT = 1 << 24  # numbers of them
 FEWEST_THAT_TEACH = 20  # generated or true events in a region
+_ROWS_PER_VALUE = 4  # of the holdout, in a chunk
+_MOST_ROWS, _MOST_NUMBERS = 1 << 21, 1 << 24
+_HELD = 1 << 22  # rows of chunks whose tallies wait for their turn, in each thread
 _FIRST, _GROWTH = 100.0, 10**0.25  # the distance of the growing sample is noted from, by
 
 Rows = list[tuple[int, int]]  # [start, stop)
@@ -52,23 +56,27 @@ class Streamed(NamedTuple):
         grown: (n, KS distance) of everything as the sample grew.
         looked_at: some events, in memory.
         negative: negative weights.
+        met: what a search has found, chunk by chunk.
     """
 
     totals: list[df.Tally]
     grown: list[tuple[float, float]]
     looked_at: Events
     negative: int
+    met: Sequence[Met] = ()
 
 
 class _Chunk(NamedTuple):
-    """What a chunk gave: its events, tallies of its pieces in each region, negative weights, and
-    counts for panels.
+    """What a chunk gave: how many events, these where they are looked at, tallies of its pieces in
+    each region, negative weights, counts for panels, and what a search has found.
     """
 
-    events: Events
+    n: int
+    events: Events | None
     tallies: list[list[df.Tally]]
     negative: int
     shown: rg.Sums | None
+    met: Met | None
 
 
 def spread_blocks(n: int, n_teach: int, most: int = 64) -> tuple[Rows, Rows]:
@@ -94,11 +102,16 @@ def load_rows(selection: files.Selection, rows: Rows) -> Events:
 def fractions_in(regions: rg.Regions, selection: files.Selection) -> rg.Fractions:
     """Fractions of a sample's events in the regions, chunk by chunk."""
     total = None
-    for x, weight in files.chunks(selection):
-        sums = rg.count(regions, x, weight)
+    for sums in files.over_chunks(partial(_sums_of_chunk, regions), selection):
         total = sums if total is None else total.plus(sums)
     assert total is not None, "samples have at least one row"
     return rg.fractions(total, regions.labels)
+
+
+def _sums_of_chunk(
+    regions: rg.Regions, _: int, x: np.ndarray, weight: np.ndarray | None
+) -> rg.Sums:
+    return rg.count(regions, x, weight)
 
 
 def learned_summaries(
@@ -194,30 +207,24 @@ def stream(
     summaries: Sequence[RegionSummary],
     panels: Panels,
     progress: Progress,
+    search: Search | None = None,
 ) -> Streamed:
-    """Tallies these generated events chunk by chunk; `panels` count each chunk too."""
+    """Tallies these generated events chunk by chunk; `panels` count each chunk too, and events are
+    searched for in their first columns.
+    """
     totals: list[df.Tally | None] = [None] * len(summaries)
     grown: list[tuple[float, float]] = []
     looked_at: list[Events] = []
     done, due, negative = 0, _FIRST, 0
-
-    def tallied(is_first: bool, x: np.ndarray, weight: np.ndarray | None) -> _Chunk:
-        tallies = _tallies(regions, summaries, x, weight, is_first)
-        below_zero = 0 if weight is None else int((weight < 0).sum())
-        return _Chunk(Events(x, weight), tallies, below_zero, panels.count(x, weight))
-
-    most_rows = max(MASKS // len(summaries), 1)
-    at_once = min(files.rows_at_once(len(generated.columns)), most_rows)
-    chunks = (
-        chunk
-        for start, stop in rows
-        for chunk in files.chunks(generated, at_once, start=start, stop=stop)
-    )
-    most_kept = min(LOOKED_AT, _MOST_LOOKED_AT // len(generated.columns))
-    numbered = ((k == 0, *chunk) for k, chunk in enumerate(chunks))
-    size = sum(stop - start for start, stop in rows)
+    columns, size = len(generated.columns), sum(stop - start for start, stop in rows)
+    most_kept = min(LOOKED_AT, _MOST_LOOKED_AT // columns)
+    at_once = _rows_at_once(columns, summaries)
+    kept = _row(rows, most_kept)
+    work = _Work(regions, tuple(summaries), panels.regions, rows[0][0], kept, search)
+    met: list[Met] = []
+    held = max(_HELD // max(at_once, 1), 1)
     with progress("reading generated events", total=size) as bar:
-        for chunk in in_order(tallied, numbered):
+        for chunk in files.over_chunks(work.of_chunk, generated, at_once, rows=rows, held=held):
             for r, pieces in enumerate(chunk.tallies):
                 for piece in pieces:
                     before = totals[r]
@@ -228,15 +235,71 @@ def stream(
                         distance = distance_between(counts, summaries[r].holdout.counts)
                         grown.append((n, float(distance)))
                         due = n * _GROWTH
-            if done < most_kept:
+            if done < most_kept and chunk.events is not None:
                 looked_at.append(chunk.events)
+            if chunk.met is not None:
+                met.append(chunk.met)
             panels.add(chunk.shown)
             negative += chunk.negative
-            done += len(chunk.events.x)
-            bar.advance(len(chunk.events.x))
+            done += chunk.n
+            bar.advance(chunk.n)
     empty = [df.tally(s.grid, np.zeros(0)) for s in summaries]
     complete = [e if t is None else t for t, e in zip(totals, empty, strict=True)]
-    return Streamed(complete, grown, _joined(looked_at, len(generated.columns)), negative)
+    return Streamed(complete, grown, _joined(looked_at, columns), negative, met)
+
+
+class _Work(NamedTuple):
+    """What is done with a chunk of generated events.
+
+    Attributes:
+        regions: everything first.
+        summaries: how each is looked at.
+        shown: bins of the panels, or None.
+        first: the first row of all.
+        kept: the row from which on events are not looked at.
+        search: for events that should not be there, or None.
+    """
+
+    regions: rg.Regions
+    summaries: tuple[RegionSummary, ...]
+    shown: rg.Regions | None
+    first: int
+    kept: int
+    search: Search | None
+
+    def of_chunk(self, row: int, x: np.ndarray, weight: np.ndarray | None) -> _Chunk:
+        """Of the events x from this row on."""
+        events = None
+        if row < self.kept:
+            some = slice(files.CHUNK)
+            events = Events(x[some], None if weight is None else weight[some])
+        return _Chunk(
+            len(x),
+            events,
+            _tallies(self.regions, self.summaries, x, weight, row == self.first),
+            0 if weight is None else int((weight < 0).sum()),
+            None if self.shown is None else rg.count(self.shown, x, weight),
+            None if self.search is None else self.search.chunk(row, x, weight),
+        )
+
+
+def _rows_at_once(columns: int, summaries: Sequence[RegionSummary]) -> int:
+    """Rows of a chunk: more of them where counting between the values of a large holdout takes
+    longer than all else.
+    """
+    usual = files.rows_at_once(columns)
+    values = max(len(region.grid) for region in summaries)
+    wanted = min(_ROWS_PER_VALUE * values, _MOST_ROWS, _MOST_NUMBERS // columns)
+    return min(max(usual, wanted), max(MASKS // len(summaries), 1))
+
+
+def _row(rows: Rows, n: int) -> int:
+    """The row before which n of these rows are."""
+    for start, stop in rows:
+        if n <= stop - start:
+            return start + n
+        n -= stop - start
+    return rows[-1][1]
 
 
 def _tallies(

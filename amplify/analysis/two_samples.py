@@ -21,6 +21,7 @@ from amplify.types import Events
 
 # of the holdout kept in memory, of few and of many columns
 _FEW_BYTES, _MANY_BYTES = 1 << 29, 3 << 29
+APPROXIMATED = 1 << 22  # events of a holdout that is tested from the file: enough to choose regions
 
 
 class TwoSamples(NamedTuple):
@@ -128,18 +129,21 @@ def at_same_condition(
     return placed, found.condition, found.notes
 
 
-def load_holdout(holdout: files.Selection) -> Events:
-    """The holdout in memory, or as much of it as may be."""
-    as_read = files.kept_as_read(holdout)
-    return files.spread(holdout, most_holdout(holdout), as_read=as_read)
+def load_holdout(holdout: files.Selection, *, approximate: bool = False) -> Events:
+    """The holdout in memory, or as much of it as may be, or is worth it where all of it is tested
+    from the file.
+    """
+    limit = most_holdout(holdout, approximate=approximate)
+    return files.spread(holdout, limit, as_read=files.kept_as_read(holdout))
 
 
-def most_holdout(holdout: files.Selection) -> int:
+def most_holdout(holdout: files.Selection, *, approximate: bool = False) -> int:
     """Events of the holdout that are kept in memory at most."""
     columns = len(holdout.columns)
+    most = APPROXIMATED if approximate else holdout.table.n
     if columns <= files.MANY:
-        return _FEW_BYTES // (8 * columns)
-    return _MANY_BYTES // ((4 if files.kept_as_read(holdout) else 8) * columns)
+        return min(most, _FEW_BYTES // (8 * columns))
+    return min(most, _MANY_BYTES // ((4 if files.kept_as_read(holdout) else 8) * columns))
 
 
 def check_weights(source: str, weight: np.ndarray | None) -> None:

@@ -29,6 +29,7 @@ Figures = Literal["pdf", "svg", "png"] | None
 MembersAre = (
     Literal["bootstrap", "same-data", "refit", "variational", "sgmcmc", "nuts", "dropout"] | None
 )
+Dask = Annotated[str | None, tyro.conf.arg(metavar="ADDRESS|local[:N]|FILE.yaml")]
 Json = Annotated[str | None, tyro.conf.arg(name="json", metavar="-|FILE")]
 
 

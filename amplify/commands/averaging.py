@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amplify.commands.arguments import Count, Figures, Json, MembersAre, check_seed
+from amplify.commands.arguments import Count, Dask, Figures, Json, MembersAre, check_seed
 from amplify.errors import InputError
 from amplify.tables.opening import MAX_GB, opening
 
@@ -52,8 +52,8 @@ class Averaging:
     that is more."""
     timeout: float | None = None
     """With --generator: seconds after which the training of a member is given up."""
-    workers: int = 1
-    """With --generator: members trained at the same time."""
+    workers: int | None = None
+    """With --generator: members trained at the same time; default 1."""
     cuts: Path | None = None
     """With --generator: YAML or JSON file of the cuts that the training events have passed, all of
     its lines. Members are trained in rounds that complete the data with generated events that fail
@@ -108,6 +108,9 @@ class Averaging:
     """Confidence level of limits, "more than" and "fewer than", which are one-sided."""
     seed: int = 0
     """Of the bootstrap and the trainings; with files nothing is random."""
+    dask: Dask = None
+    """Train and count on the workers of a Dask cluster: local, local:4, the address of a scheduler,
+    or a YAML file of a batch system (docs, On a batch system). The results are the same."""
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     labels: Path | None = None
@@ -124,10 +127,13 @@ class Averaging:
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.output import out_directory
+        from amplify.commands.workers import on_workers
 
         check_seed(self.seed)
         held = out_directory("averaging", self.out, self.json_to, dry_run=self.dry_run)
-        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+        reading = opening(follow_links=self.follow_links, max_gb=self.max_gb)
+        workers = on_workers(self.dask, workers=self.workers, dry_run=self.dry_run)
+        with held as directory, reading, workers:
             self._run(directory, command)
 
     def _run(self, directory: Path, command: str) -> None:
@@ -171,7 +177,7 @@ class Averaging:
             n_train=self.n_train,
             n_gen=self.n_gen,
             timeout=self.timeout,
-            workers=self.workers,
+            workers=1 if self.workers is None else self.workers,
             seed=self.seed,
             weight_column=self.weight_column,
             columns=self.columns,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from amplify.commands.arguments import Count, Figures, Json, check_seed
+from amplify.commands.arguments import Count, Dask, Figures, Json, check_seed
 from amplify.errors import InputError
 from amplify.tables.opening import MAX_GB, opening
 
@@ -78,6 +78,9 @@ class Compare:
     a statistic notices a distortion."""
     seed: int = 0
     """Of permutations, directions, centres and splits."""
+    dask: Dask = None
+    """Count on the workers of a Dask cluster: local, local:4, the address of a scheduler, or a YAML
+    file of a batch system (docs, On a batch system). The results are the same."""
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     labels: Path | None = None
@@ -94,10 +97,13 @@ class Compare:
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.output import out_directory
+        from amplify.commands.workers import on_workers
 
         check_seed(self.seed)
         held = out_directory("compare", self.out, self.json_to, dry_run=self.dry_run)
-        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+        reading = opening(follow_links=self.follow_links, max_gb=self.max_gb)
+        workers = on_workers(self.dask, dry_run=self.dry_run)
+        with held as directory, reading, workers:
             self._run(directory, command)
 
     def _run(self, directory: Path, command: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from amplify.commands.arguments import Count, Figures, Json, check_seed
+from amplify.commands.arguments import Count, Dask, Figures, Json, check_seed
 from amplify.tables.opening import MAX_GB, opening
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Differential:
     cross_fit: bool = False
     """Also test every holdout event, by a ratio that the others taught; sees more, and takes
     minutes for 200 null experiments."""
+    approximate: float | None = None
+    """Test all of a holdout that memory cannot hold, in one pass: observables are known by values
+    that stand for it, and distances are off by this at most, such as 1e-4, which intervals allow
+    for."""
     weight_column: str | None = None
     """Column, or expression, with event weights, in one or both files; negative ones are
     honoured."""
@@ -91,6 +95,9 @@ class Differential:
     ratio claims nothing else."""
     seed: int = 0
     """Of the split of the holdout and the learner."""
+    dask: Dask = None
+    """Count on the workers of a Dask cluster: local, local:4, the address of a scheduler, or a YAML
+    file of a batch system (docs, On a batch system). The results are the same."""
     dry_run: bool = False
     """Only say what would be read and how long it may take."""
     labels: Path | None = None
@@ -107,10 +114,13 @@ class Differential:
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.output import out_directory
+        from amplify.commands.workers import on_workers
 
         check_seed(self.seed)
         held = out_directory("differential", self.out, self.json_to, dry_run=self.dry_run)
-        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+        reading = opening(follow_links=self.follow_links, max_gb=self.max_gb)
+        workers = on_workers(self.dask, dry_run=self.dry_run)
+        with held as directory, reading, workers:
             self._run(directory, command)
 
     def _run(self, directory: Path, command: str) -> None:
@@ -138,6 +148,7 @@ class Differential:
             observables=observables_of(self.observables),
             fraction=self.fraction,
             cross_fit=self.cross_fit,
+            approximate=self.approximate,
             drop_nonfinite=self.drop_nonfinite,
             follow_links=self.follow_links,
             max_gb=self.max_gb,

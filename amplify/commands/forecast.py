@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
-from amplify.commands.arguments import Count, Json, check_seed
+from amplify.commands.arguments import Count, Dask, Json, check_seed
 from amplify.errors import InputError, NeedsMembersError
 from amplify.tables.opening import MAX_GB, opening
 
@@ -60,8 +60,8 @@ class Forecast:
     20000."""
     timeout: float | None = None
     """With --generator: seconds after which a training is given up."""
-    workers: int = 1
-    """With --generator: trainings at the same time."""
+    workers: int | None = None
+    """With --generator: trainings at the same time; default 1."""
     columns: tuple[str, ...] | None = None
     """Columns to look at, or expressions such as "pt=sqrt(px**2 + py**2)"; columns without names
     are x0, x1, ... Default all."""
@@ -89,6 +89,9 @@ class Forecast:
     """Confidence level of limits, which are one-sided."""
     seed: int = 0
     """Of the subsamples and the trainings."""
+    dask: Dask = None
+    """Train and count on the workers of a Dask cluster: local, local:4, the address of a scheduler,
+    or a YAML file of a batch system (docs, On a batch system). The results are the same."""
     dry_run: bool = False
     """Only say what would be trained."""
     out: Path | None = None
@@ -100,10 +103,13 @@ class Forecast:
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
         from amplify.commands.output import out_directory
+        from amplify.commands.workers import on_workers
 
         check_seed(self.seed)
         held = out_directory("forecast", self.out, self.json_to, dry_run=self.dry_run)
-        with held as directory, opening(follow_links=self.follow_links, max_gb=self.max_gb):
+        reading = opening(follow_links=self.follow_links, max_gb=self.max_gb)
+        workers = on_workers(self.dask, workers=self.workers, dry_run=self.dry_run)
+        with held as directory, reading, workers:
             self._run(directory, command)
 
     def _run(self, directory: Path, command: str) -> None:
@@ -188,7 +194,7 @@ class Forecast:
         if self.no_differential and self.exponent is not None:
             fix = "drop one: it is that of the distance event by event"
             raise InputError("--exponent", "no --no-differential", "both", fix)
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise InputError("--workers", "at least 1", str(self.workers), "1 is the default")
         if self.generator is not None and self.holdout is not None:
             fix = "drop it: each training is tested on the events it has not seen"
@@ -292,7 +298,7 @@ class Forecast:
                         columns=data.names,
                         resample=f"1/{part}",
                         timeout=self.timeout,
-                        workers=self.workers,
+                        workers=1 if self.workers is None else self.workers,
                         progress=bar.count,
                     )
             except NeedsMembersError as error:  # of this size; others may be enough

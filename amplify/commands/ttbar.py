@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amplify.commands.arguments import Count, Json
+from amplify.commands.arguments import Count, Dask, Json
 from amplify.errors import InputError
 
 
@@ -28,6 +28,9 @@ class Ttbar:
     of hadrons, four milliseconds."""
     workers: int | None = None
     """Processes; default one per core. The events do not depend on it."""
+    dask: Dask = None
+    """Simulate on the workers of a Dask cluster: local, local:4, the address of a scheduler, or a
+    YAML file of a batch system (docs, On a batch system). The events are the same."""
     smear: float | None = None
     """Of partons: times the detector resolution of 10 % in pT and .02 in eta and phi; default 1, 0
     switches it off."""
@@ -40,8 +43,11 @@ class Ttbar:
 
     def run(self, command: str) -> None:
         """Runs the command; `command` is how it was called."""
+        from amplify.commands.workers import on_workers
+
         level = _jets(self) if self.level == "jet" else _partons(self)
-        _simulate(self.out, self.events, level, self.workers, self.json_to)
+        with on_workers(self.dask, workers=self.workers, dry_run=False):
+            _simulate(self.out, self.events, level, self.workers, self.json_to)
 
 
 class _Level(NamedTuple):
@@ -87,6 +93,7 @@ def _simulate(
     import h5py
 
     from amplify.commands.output import check_json, give_json, say
+    from amplify.engine import current_engine
     from amplify.progress import progress_bar
     from amplify.ttbar.simulation import acceptance
 
@@ -109,8 +116,9 @@ def _simulate(
         flow = json.loads(str(file.attrs["cut_flow"]))
     for cut, (fraction, error) in acceptance(flow).items():
         say(f"  {cut:>10} {flow[cut]:>10} {fraction:.4f} +- {error:.4f}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    say(f"{cpu:.0f} s of processor time")
+    if not current_engine().remote:
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        say(f"{cpu:.0f} s of processor time")
     say(f"{out}")
     settings = level.settings._asdict()
     found = {"file": str(out), "events": events, "cut_flow": flow, "settings": settings}

@@ -105,8 +105,15 @@ def differential_amplification(
         drawn, weight_drawn = _cut(xp, t_gen, weight_gen, in_gen)
         generated.append(tally(grid, drawn, weight_drawn, threshold=value))
         holdout.append(tally(grid, tested, weight_tested, threshold=value))
-    levels = {"level": level, "limit_level": limit_level}
-    return estimate(generated, holdout, n_train=n_train, method=method, learned=learned, **levels)
+    return estimate(
+        generated,
+        holdout,
+        n_train=n_train,
+        method=method,
+        learned=learned,
+        level=level,
+        limit_level=limit_level,
+    )
 
 
 def estimate(
@@ -116,11 +123,23 @@ def estimate(
     n_train: Any,
     method: Method = "threshold",
     learned: bool = False,
+    unknown: Sequence[float] | None = None,
     level: float = 0.68,
     limit_level: float = 0.95,
 ) -> DifferentialEstimate:
     """The same from the tallies of both samples, one per region, which may have come in chunks or
     from many devices.
+
+    Args:
+        generated: tallies.
+        holdout: tallies against the same values.
+        n_train: training events, in each region.
+        method: "threshold" or "ks".
+        learned: t was learned.
+        unknown: how far off the holdout's distribution function may be where a sketch stands for
+            it, in each region; intervals of "ks" are wider by it on either side.
+        level: of the two-sided intervals.
+        limit_level: of limits.
     """
     if not 0 < level < 1:
         raise InputError("level", "between 0 and 1", str(level), "0.68 is usual")
@@ -130,11 +149,12 @@ def estimate(
         raise InputError("method", "threshold or ks", str(method), "choose one of them")
     xp = namespace(*(part.counts.below for part in (*generated, *holdout)))
     distances, numbers = [], []
-    for drawn, tested in zip(generated, holdout, strict=True):
+    bounds = [0.0] * len(holdout) if unknown is None else unknown
+    for drawn, tested, bound in zip(generated, holdout, bounds, strict=True):
         n_gen, n_holdout = (_effective(xp, part.counts) for part in (drawn, tested))
         enough = xp.minimum(n_gen, n_holdout) >= MIN_EVENTS
         if is_traced(enough) or enough:
-            measured = METHODS[method](drawn, tested)
+            measured = METHODS[method](drawn, tested, bound)
             ends = ends_of(xp, measured, level, limit_level)
         else:
             ends = _NOTHING

@@ -94,8 +94,8 @@ def learned_bound(xp: Any, measured: Measured, level: float, limit_level: float)
     return measured.value, measured.bound(limit_level), 1.0
 
 
-def _from_threshold(generated: Tally, holdout: Tally) -> Measured:
-    """From the fractions on one side of the threshold."""
+def _from_threshold(generated: Tally, holdout: Tally, unknown: float = 0.0) -> Measured:
+    """From the fractions on one side of the threshold, which are counted in any case."""
     value, error = threshold_distance(generated, holdout)
     if not is_traced(value) and value < -_WRONG_SIGN * error:
         below = f"{-value / error:.0f} standard deviations below zero"
@@ -111,17 +111,25 @@ def _from_threshold(generated: Tally, holdout: Tally) -> Measured:
     )
 
 
-def _from_ks(generated: Tally, holdout: Tally) -> Measured:
-    """From the largest difference of the distribution functions."""
+def _from_ks(generated: Tally, holdout: Tally, unknown: float = 0.0) -> Measured:
+    """From the largest difference of the distribution functions, of which one may be off by as much
+    as is unknown of it: both ends of an interval allow for that.
+    """
     n = 1 / (1 / holdout.counts.n_effective + 1 / generated.counts.n_effective)
     observed = distance_between(generated.counts, holdout.counts)
     value, _, _ = calibrated_distance(observed, n, 0.5)
     xp = namespace(observed, n)
+    least, most = observed, observed
+    if unknown:
+        least, most = xp.maximum(observed - unknown, 0.0), xp.minimum(observed + unknown, 1.0)
     return Measured(
         xp.where(observed > 1 - _ROUNDING, 1.0, value),  # told apart for certain
-        interval=lambda level: calibrated_distance(observed, n, level)[1:],
-        hidden=lambda level, limit: calibrated_limit(n, level, limit),
-        bound=lambda limit: calibrated_bound(observed, n, limit),
+        interval=lambda level: (
+            calibrated_distance(least, n, level)[1],
+            calibrated_distance(most, n, level)[2],
+        ),
+        hidden=lambda level, limit: calibrated_limit(n, level, limit) + 2 * unknown,
+        bound=lambda limit: calibrated_bound(least, n, limit),
     )
 
 

@@ -10,18 +10,18 @@ JAX is imported only by who has an array of it, scipy.stats only for `mean_dista
 command half a second or more.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Real
 
-from amplify.devices import usable_cores
 from amplify.namespace import namespace
+from amplify.regions.places import number_up_to
 
 K1 = np.sqrt(np.pi / 2) * np.log(2.0)  # .8687312, mean of the Kolmogorov distribution
-_NULL_BATCH = 50  # experiments of one random stream
-_RANDOM_WORDS = 1 << 32  # the values of what is drawn to choose events
+_MANY = 10_000  # values of both samples from which on cells of them are left out
+_CELLS, _PARTS = 1024, 8  # of the first look, and of a cell that is looked at again
+_FEW_VALUES = 4  # of a grid: comparing costs less than sorting
 
 
 def mean_distance(n: int) -> float:
@@ -74,6 +74,9 @@ def ks_distance(
 
 
 def _ks_distance(xp: Any, x: Any, y: Any, weight_x: Any, weight_y: Any) -> Any:
+    if xp is np and weight_x is None and weight_y is None and len(x) + len(y) > _MANY:
+        few, many = sorted((np.asarray(x), np.asarray(y)), key=len)
+        return _of_sorted(np.sort(few), np.sort(many))
     # without weights the order inside a sample means nothing, and sorted samples are merged
     x = xp.sort(xp.asarray(x)) if weight_x is None else xp.asarray(x)
     y = xp.sort(xp.asarray(y)) if weight_y is None else xp.asarray(y)
@@ -92,6 +95,34 @@ def _ks_distance(xp: Any, x: Any, y: Any, weight_x: Any, weight_y: Any) -> Any:
     last_of_ties = xp.concatenate([ordered[1:] != ordered[:-1], xp.ones(1, bool)])
     difference = difference * last_of_ties
     return xp.maximum(difference.max(), -difference.min())
+
+
+def _of_sorted(x: np.ndarray, y: np.ndarray) -> np.floating:
+    """D of two sorted samples. Between two values both distribution functions grow by what is
+    known: cells of x in which they cannot differ more than at values seen so far are left out, the
+    others are cut into smaller ones. Of two million values some ten thousand are looked at.
+    """
+    largest = np.float64(0.0)
+    first, last = np.array([0]), np.array([len(x) - 1])
+    parts = _CELLS
+    while len(first):
+        place = first[:, None] + (last - first)[:, None] * np.arange(parts + 1) // parts
+        values = x[place]
+        (below, up_to), (below_y, up_to_y) = (
+            [np.searchsorted(t, values, side=side) / len(t) for side in ("left", "right")]
+            for t in (x, y)
+        )
+        seen = max(np.abs(below - below_y).max(), np.abs(up_to - up_to_y).max())
+        largest = max(largest, seen)
+        before, after = slice(None, -1), slice(1, None)
+        bound = np.maximum(
+            below[:, after] - up_to_y[:, before], below_y[:, after] - up_to[:, before]
+        )
+        inside = place[:, after] - place[:, before] > 1
+        again = (bound > largest) & inside
+        first, last = place[:, before][again], place[:, after][again]
+        parts = _PARTS
+    return largest
 
 
 def _steps(xp: Any, weight: Any, n: int) -> Any:
@@ -153,9 +184,15 @@ def count_between(
     """
     xp = namespace(t)
     values = xp.asarray(t)
+    if xp is np and len(grid) <= _FEW_VALUES:
+        return _compared(np.asarray(grid), values, weight)
     if weight is None:
         ordered = _sorted(values)
-        below, up_to = (xp.searchsorted(ordered, grid, side=side) for side in ("left", "right"))
+        below = xp.searchsorted(ordered, grid)
+        if xp is np:
+            up_to = number_up_to(ordered, np.asarray(grid), below)
+        else:
+            up_to = xp.searchsorted(ordered, grid, side="right")
         n = xp.asarray(len(values))
         return Counts(below, up_to, n, n)
     order = _order(values)
@@ -164,6 +201,19 @@ def count_between(
     below, up_to = (
         cumulative[xp.searchsorted(ordered, grid, side=side)] for side in ("left", "right")
     )
+    return Counts(below, up_to, w.sum(), (w**2).sum())
+
+
+def _compared(grid: np.ndarray, t: np.ndarray, weight: np.ndarray | None) -> Counts:
+    """The counts of a few values, each compared with all."""
+    w = None if weight is None else np.asarray(weight)
+    below, up_to = (
+        np.array([np.count_nonzero(m) if w is None else w[m].sum() for m in masks])
+        for masks in ((t < value for value in grid), (t <= value for value in grid))
+    )
+    if w is None:
+        n = np.asarray(len(t))
+        return Counts(below, up_to, n, n)
     return Counts(below, up_to, w.sum(), (w**2).sum())
 
 
@@ -176,33 +226,6 @@ def distance_between(a: Counts, b: Counts) -> Any:
     before = xp.abs(1.0 * a.below / a.total - 1.0 * b.below / b.total)
     after = xp.abs(1.0 * a.up_to / a.total - 1.0 * b.up_to / b.total)
     return xp.maximum(before, after).max()
-
-
-def null_distances(
-    n: int, m: int, experiments: int, *, seed: int = 0
-) -> Float[np.ndarray, " experiment"]:
-    """D of pseudo-experiments without a difference, n events against m, for every continuous
-    summary.
-
-    Which of the n + m ordered events belong to the first sample is a random choice of n, so nothing
-    needs to be drawn from a density, nor sorted.
-    """
-    # n m (F_x - F_y) in integers, the smaller ones where they suffice
-    dtype = np.int32 if (n + m) * max(n, m) < 1 << 31 else np.int64
-    expected = n * np.arange(1, n + m + 1, dtype=dtype)
-
-    def batch(start: int) -> np.ndarray:
-        rng = np.random.default_rng([seed, start])
-        distances = np.empty(min(_NULL_BATCH, experiments - start))
-        for k in range(len(distances)):
-            lot = rng.integers(0, _RANDOM_WORDS, n + m, dtype=np.uint32)
-            is_first = lot <= np.partition(lot, n - 1)[n - 1]
-            difference = (n + m) * np.cumsum(is_first, dtype=dtype) - expected
-            distances[k] = max(difference.max(), -difference.min()) / (n * m)
-        return distances
-
-    with ThreadPoolExecutor(usable_cores()) as pool:  # NumPy lets other threads work meanwhile
-        return np.concatenate(list(pool.map(batch, range(0, experiments, _NULL_BATCH))))
 
 
 def _on_cpu() -> bool:

@@ -7,12 +7,14 @@ holdout (docs/method, Differential amplification). A learner is a function `(x_g
 weight_gen, weight_true) -> t(x)`, as in `amplify.summaries`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from amplify.engine import current_engine
 from amplify.errors import InputError
 from amplify.estimators.differential import differential_amplification, limit_estimate
 from amplify.estimators.distances import tally, threshold_distance
@@ -194,16 +196,38 @@ def cross_fit(
     shuffled = holdout.take(rng.permutation(n))
     distance, error = _over_folds(learn, generated, shuffled, folds)
     null = np.empty(null_experiments)
-    for k in range(null_experiments):
-        order = rng.permutation(len(generated.x))
-        pseudo, others = generated.take(order[:n]), generated.take(order[n:])
-        if holdout.weight is not None:
-            # what weights do to the spread
-            pseudo = Events(pseudo.x, rng.permutation(holdout.weight))
-        null[k], _ = _over_folds(learn, others, pseudo, folds)
+    choices = _pseudo_holdouts(rng, len(generated.x), holdout.weight, null_experiments)
+    experiment = partial(_null_distance, learn, generated, n, folds)
+    for k, of_null in enumerate(current_engine().in_order(experiment, choices)):
+        null[k] = of_null
         if progress is not None:
             progress(k + 1, null_experiments)
     return CrossFit(distance, error, null)
+
+
+def _pseudo_holdouts(
+    rng: np.random.Generator, of: int, weight: np.ndarray | None, number: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Orders of the generated events, of which the first are the pseudo-holdout, and weights for
+    it, for what weights do to the spread.
+    """
+    for _ in range(number):
+        order = rng.permutation(of)
+        yield order, None if weight is None else rng.permutation(weight)
+
+
+def _null_distance(
+    learn: Learn,
+    generated: Events,
+    n: int,
+    folds: int,
+    order: np.ndarray,
+    weight: np.ndarray | None,
+) -> float:
+    pseudo, others = generated.take(order[:n]), generated.take(order[n:])
+    if weight is not None:
+        pseudo = Events(pseudo.x, weight)
+    return _over_folds(learn, others, pseudo, folds)[0]
 
 
 def _over_folds(

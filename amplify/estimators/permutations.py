@@ -6,13 +6,14 @@ p = (1 + k) / (N + 1), k of N permutations being at least as far (Phipson and Sm
 arXiv:1603.05766; arXiv:2204.02317 for NPLM).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
+from amplify.engine import current_engine
 from amplify.errors import InputError
 from amplify.estimators.differences import Part, parts
 from amplify.estimators.statistics.protocol import Distances, Pooled, Statistic
@@ -137,24 +138,46 @@ def permute(
     most = {statistic.most for statistic in chosen} | set(sizes)
     seen = parts(generated, holdout, weight_gen, weight_holdout, most, seed)
     found = {}
-    for statistic in chosen:
+    tasks = [(statistic, seen[statistic.most], permutations, seed) for statistic in chosen]
+    # given out one after the other, they are computed in this loop, where progress is heard
+    engine = current_engine()
+    elsewhere = engine.in_order(_values, tasks) if engine.remote else None
+    for task in tasks:
+        statistic, part, *_ = task
         with progress(statistic.title, total=permutations) as bar:
-            part = seen[statistic.most]
             distances = statistic.prepare(part.pool, seed)
-            permuted = np.empty(permutations)
-            observed = np.nan
-            for start, stop in part.batches(permutations):
-                # the observed difference is computed beside others, that rounding be alike
-                differences = part.relabelled(start, stop)
-                if start == 0:
-                    differences = np.concatenate([part.pool.difference[None], differences])
-                values = np.asarray(distances(differences), np.float64)
-                if start == 0:
-                    observed, values = float(values[0]), values[1:]
-                permuted[start:stop] = values
-                bar.advance(stop - start)
+            if elsewhere is None:
+                observed, permuted = _values(*task, distances, bar.advance)
+            else:
+                observed, permuted = next(elsewhere)
+                bar.advance(permutations)
             found[statistic.name] = Null(statistic, part, distances, observed, permuted)
     return found
+
+
+def _values(
+    statistic: Statistic,
+    part: Part,
+    permutations: int,
+    seed: int,
+    distances: Distances | None = None,
+    advance: Callable[[int], None] = lambda done: None,
+) -> tuple[float, Float[np.ndarray, " permutation"]]:
+    """A statistic, observed and of every permutation."""
+    distances = statistic.prepare(part.pool, seed) if distances is None else distances
+    permuted = np.empty(permutations)
+    observed = np.nan
+    for start, stop in part.batches(permutations):
+        # the observed difference is computed beside others, that rounding be alike
+        differences = part.relabelled(start, stop)
+        if start == 0:
+            differences = np.concatenate([part.pool.difference[None], differences])
+        values = np.asarray(distances(differences), np.float64)
+        if start == 0:
+            observed, values = float(values[0]), values[1:]
+        permuted[start:stop] = values
+        advance(stop - start)
+    return observed, permuted
 
 
 def ranked(

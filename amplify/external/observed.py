@@ -12,6 +12,7 @@ function runs in this process. What it makes are columns like others, wherever t
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def with_observables(table: Table, observables: Observables | None) -> Table:
     user = _User(table, observables)
     kinds = user.probed()
     made = set(kinds)
+    one_at_a_time = Lock()  # samples are read in threads, of which a user's function knows nothing
 
     def read(start: int, stop: int, names: Sequence[str]) -> list[Any]:
         wanted = [name for name in names if name in made]
@@ -49,7 +51,8 @@ def with_observables(table: Table, observables: Observables | None) -> Table:
             return table.read(start, stop, names)
         others = [name for name in names if name not in made]
         values = dict(zip(others, table.read(start, stop, others), strict=True)) if others else {}
-        values |= user.values(start, stop, wanted, kinds)
+        with one_at_a_time:
+            values |= user.values(start, stop, wanted, kinds)
         return [values[name] for name in names]
 
     return table._replace(

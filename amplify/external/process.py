@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from amplify.external.job import log_file
 from amplify.text import one_line
 
-_THREADS = (
+THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -47,7 +47,14 @@ class Process(NamedTuple):
     mark: str
 
 
-def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
+def start(
+    directory: Path,
+    member: int,
+    lifeline: int,
+    workers: int,
+    wishes: Mapping[str, str] | None = None,
+    home: Path | None = None,
+) -> Process:
     """Starts a worker, the leader of a process group of its own so that its children can be killed
     with it.
 
@@ -56,9 +63,11 @@ def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
         member: which to train.
         lifeline: reading end of a pipe. When its other end closes the worker kills itself.
         workers: how many there are at a time, to share the cores with.
+        wishes: environment that goes before that of this process.
+        home: its working directory; default that of this process.
     """
     threads = max(1, _cores() // workers)
-    ours = {name: str(threads) for name in _THREADS}
+    ours = {name: str(threads) for name in THREADS}
     ours["PYTHONUNBUFFERED"] = "1"  # else a crash takes the last words along
     if workers > 1:
         ours["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # else the first JAX process takes the GPU
@@ -73,7 +82,8 @@ def start(directory: Path, member: int, lifeline: int, workers: int) -> Process:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=ours | dict(os.environ) | {MARK: mark},
+            env=ours | dict(os.environ) | dict(wishes or {}) | {MARK: mark},
+            cwd=home,
             pass_fds=(lifeline,),
             start_new_session=True,
         )

@@ -1,24 +1,22 @@
-"""Members from a user's own generator, each in a process of its own, so that a crash, a hang or a
-leak loses that member and no other.
+"""Members from a user's own generator, each in a process of its own, here or on the workers of the
+engine, so that a crash, a hang or a leak loses that member and no other.
 
 Processes are started, not forked, because many frameworks must not be. What is finished stays on
 disk, and a run that was stopped goes on from there.
 """
 
-import os
-import time
-from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amplify.engine import current_engine
 from amplify.errors import InputError, NeedsMembersError
+from amplify.external.attended import Failure, members_here
 from amplify.external.completion import ROUNDS
 from amplify.external.job import (
     Job,
-    clear,
     events_file,
-    is_finished,
     is_intact,
     log_file,
     new_job,
@@ -27,16 +25,6 @@ from amplify.external.job import (
     read_job,
 )
 from amplify.external.loading import split_name
-from amplify.external.process import (
-    OUT_OF_SPACE,
-    Process,
-    ended,
-    kill,
-    last_words,
-    shorten,
-    start,
-    wake,
-)
 from amplify.external.protocol import (
     MemberProgress,
     Resample,
@@ -45,12 +33,9 @@ from amplify.external.protocol import (
     same_events,
     training_events,
 )
+from amplify.external.remote import members_there
 from amplify.locks import directory_lock
 from amplify.sealed import digest, load_json
-
-_LOOK = 0.05  # seconds between two looks at the processes
-_LEAVING = 2.0  # seconds that a process may take to end when its member is there
-_STOPS = 5  # times that a process is told to go on when it was stopped
 
 
 class Supervised(NamedTuple):
@@ -71,17 +56,6 @@ class Supervised(NamedTuple):
     weight_column: str | None
     completion: list[dict[str, Any]]
     damaged: list[int] = []
-
-
-class _Failure(NamedTuple):
-    """Why a member has no events. `of_all` holds the parts of an error that is no matter of one
-    member.
-    """
-
-    expected: str
-    got: str
-    fix: str
-    of_all: tuple[str, str, str, str] | None = None
 
 
 def train_members(
@@ -167,55 +141,37 @@ def _train(
     workers: int,
     progress: MemberProgress | None,
 ) -> Supervised:
-    """Keeps `workers` processes running until every member has finished or failed."""
+    """Trains what is not there, until every member has finished or failed."""
     finished = [m for m in range(members) if is_intact(directory, m, job)]
-    waiting = deque(m for m in range(members) if m not in finished)
+    waiting = [m for m in range(members) if m not in finished]
     damaged = [m for m in waiting if events_file(directory, m).exists()]
-    running: dict[int, Process] = {}
-    done: dict[int, float] = {}  # since when members are there whose process is not over yet
-    stops: Counter[int] = Counter()
-    failed: dict[int, _Failure] = {}
+    failed: dict[int, Failure] = {}
     last_news = None
+
+    def note(words: str) -> None:
+        nonlocal last_news
+        count = f"{len(failed)} failed" if failed else ""
+        news = len(finished) + len(failed), members, ", ".join(filter(None, (words, count)))
+        if progress is not None and news != last_news:
+            progress(*news)
+            last_news = news
+
     _compare(directory, finished)
-    lifeline, other_end = os.pipe()
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                member = waiting.popleft()
-                clear(directory, member)
-                running[member] = start(directory, member, lifeline, workers)
-            time.sleep(_LOOK)
-            for member, process in list(running.items()):
-                now = time.monotonic()
-                late = timeout is not None and now - process.started > timeout
-                shorten(log_file(directory, member))
-                stops[member] += wake(process)
-                if is_finished(directory, member):
-                    done.setdefault(member, now)
-                lingers = now - done.get(member, now) > _LEAVING
-                if not (late or lingers or stops[member] > _STOPS or ended(process)):
-                    continue
-                kill(running.pop(member))
-                # one that finished may have crashed or hung afterwards, on its way out
-                if is_finished(directory, member):
-                    finished.append(member)
-                    _compare(directory, finished)
-                else:
-                    limit = timeout if late else None
-                    failed[member] = _failure(directory, member, process, limit, stops[member])
-                    clear(directory, member)
-                    _give_up(directory, failed, finished)
-            news = len(finished) + len(failed), members, _note(running, len(failed))
-            if progress is not None and news != last_news:
-                progress(*news)
-                last_news = news
-    finally:
-        for member, process in running.items():
-            kill(process)
-            if not is_finished(directory, member):
-                clear(directory, member)
-        os.close(lifeline)
-        os.close(other_end)
+    if remote := current_engine().remote:
+        note("")
+        trained = members_there(directory, job, waiting, timeout=timeout)
+    else:
+        trained = members_here(directory, waiting, timeout=timeout, workers=workers, note=note)
+    with closing(trained):
+        for member, failure in trained:
+            if failure is None:
+                finished.append(member)
+                _compare(directory, finished)
+            else:
+                failed[member] = failure
+                _give_up(directory, failed, finished)
+            if remote:
+                note("")
     if len(finished) < 2:
         member, failure = min(failed.items())
         why = f"member {member}: expected {failure.expected}, got {failure.got}"
@@ -255,32 +211,7 @@ def _completion(directory: Path, member: int) -> dict[str, Any]:
     return {"acceptance": acceptance, "acceptance_error": error, "warning": warning}
 
 
-def _failure(
-    directory: Path, member: int, process: Process, limit: float | None, stops: int
-) -> _Failure:
-    """Why there are no events; `limit` in seconds, where it was passed."""
-    if limit is not None:
-        return _Failure(
-            "events",
-            f"none, it ran longer than --timeout {limit:g} s",
-            "give it longer or make the training shorter",
-        )
-    known = outcome(directory, member)
-    if "error" in known:
-        what, expected, got, fix = known["error"]
-        of_all = (what, expected, got, fix) if known["of_all"] else None
-        return _Failure(expected, got, fix, of_all)
-    if process.popen.returncode == OUT_OF_SPACE:
-        expected, got, fix = "space to write", "a full disk", "make room and start again"
-        return _Failure(expected, got, fix, (str(directory), expected, got, fix))
-    if stops > _STOPS:
-        got = f"none, its process was stopped {stops} times"
-        return _Failure("events", got, "let nothing stop it, its own code included")
-    words = last_words(process, log_file(directory, member))
-    return _Failure("events", f"none, its process {words}", "correct the generator")
-
-
-def _give_up(directory: Path, failed: dict[int, _Failure], finished: Sequence[int]) -> None:
+def _give_up(directory: Path, failed: dict[int, Failure], finished: Sequence[int]) -> None:
     """Does not wait for eight failures where two, or one that is no matter of one member, say
     enough.
     """
@@ -309,11 +240,3 @@ def _compare(directory: Path, finished: Sequence[int]) -> None:
             raise same_events((other, member))
     if len({known["weighted"] for known in outcomes.values()}) > 1:
         raise mixed_weights()
-
-
-def _note(running: dict[int, Process], n_failed: int) -> str:
-    now = time.monotonic()
-    notes = [f"member {m}: {now - process.started:.0f} s" for m, process in running.items()]
-    if n_failed:
-        notes.append(f"{n_failed} failed")
-    return ", ".join(notes)

@@ -67,11 +67,11 @@ def diffusion(
     def init(key: PRNGKeyArray) -> Params:
         return net.init(key, jnp.zeros((1, dim)), jnp.zeros(1))
 
-    def velocity(params: Params, u: Points, angle: Float[Array, " n"]) -> Points:
+    def velocity(params: Params, u: Points, angle: Float[Array, " times"]) -> Points:
         return jnp.asarray(net.apply(params, u, angle / _QUARTER))
 
     def field(params: Params, u: Points, angle: Array) -> Points:
-        return velocity(params, u, jnp.broadcast_to(angle, u.shape[:1]).astype(u.dtype))
+        return velocity(params, u, jnp.broadcast_to(angle, (1,)).astype(u.dtype))
 
     def loss(
         params: Params, key: PRNGKeyArray, x: Points, weight: Float[Array, " n"]

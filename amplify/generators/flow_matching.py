@@ -35,10 +35,17 @@ from amplify.types import Generator, Params
 class Velocity(NamedTuple):
     """A trainable velocity field: `init` key -> params, `apply` (params, u [n, dim], t [n]) -> [n,
     dim], in the coordinates of the network.
+
+    Attributes:
+        init: draws params.
+        apply: velocity at points and times.
+        same_time: whether `apply` also takes a single time [1] of all points, which saves a solver
+            what the network does with the time of each.
     """
 
     init: Callable[[PRNGKeyArray], Params]
-    apply: Callable[[Params, Points, Float[Array, " n"]], Points]
+    apply: Callable[[Params, Points, Float[Array, " times"]], Points]
+    same_time: bool = False
 
 
 class Base(NamedTuple):
@@ -106,7 +113,7 @@ def flow_matching(
     grid = np.linspace(0, 1, solver.steps + 1)
 
     def field(params: Params, u: Points, t: Array) -> Points:
-        times = jnp.broadcast_to(t, u.shape[:1]).astype(u.dtype)
+        times = jnp.broadcast_to(t, (1,) if velocity.same_time else u.shape[:1]).astype(u.dtype)
         return velocity.apply(params, scaling.wrap(u), times)
 
     def loss(
@@ -169,7 +176,7 @@ def vector_flow(
     def init(key: PRNGKeyArray) -> Params:
         return net.init(key, jnp.zeros((1, dim)), jnp.zeros(1))
 
-    def apply(params: Params, u: Points, t: Float[Array, " n"]) -> Points:
+    def apply(params: Params, u: Points, t: Float[Array, " times"]) -> Points:
         return jnp.asarray(net.apply(params, u, t))
 
-    return flow_matching(Velocity(init, apply), scaling, solver=solver)
+    return flow_matching(Velocity(init, apply, same_time=True), scaling, solver=solver)

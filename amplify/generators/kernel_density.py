@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp, ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -22,7 +23,7 @@ Bandwidth = float | Literal["likelihood", "scott"]
 
 _BLOCK = 256  # events compared with all centres at once
 _TESTED = 1000  # events that choose the width
-_FACTORS = jnp.geomspace(0.08, 1.25, 16)  # tried, in units of Scott's
+_FACTORS = np.geomspace(0.08, 1.25, 16)  # tried, in units of Scott's
 
 
 class Kernels(NamedTuple):

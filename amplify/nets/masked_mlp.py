@@ -5,10 +5,10 @@ arXiv:1502.03509).
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from amplify.nets.dense import swish
 from amplify.nets.precision import in_full_precision
 
 
@@ -32,14 +32,16 @@ class MaskedMLP(nn.Module):
     def __call__(self, x: Float[Array, "n features"]) -> Float[Array, "n out"]:
         """Outputs [n, dim * per_dim], those of a dimension side by side."""
         *inner, last = masks(self.dims, self.hidden, self.per_dim)
+        h = x.T
         for k, mask in enumerate(inner):
-            x = jax.nn.swish(self._affine(f"layer_{k}", mask, x, _SCALED))
-        return self._affine("last", last, x, nn.initializers.zeros_init())
+            h = swish(self._affine(f"layer_{k}", mask, h, _SCALED))
+        return self._affine("last", last, h, nn.initializers.zeros_init()).T
 
     def _affine(self, name: str, mask: np.ndarray, x: Array, start: nn.initializers.Initializer):
+        """Of events that come last, as in `amplify.nets.dense`."""
         kernel = self.param(f"{name}_kernel", start, mask.shape)
         bias = self.param(f"{name}_bias", nn.initializers.zeros_init(), mask.shape[1:])
-        return x @ (kernel * mask.astype(kernel.dtype)) + bias[None]
+        return (kernel * mask.astype(kernel.dtype)).T @ x + bias[:, None]
 
 
 _SCALED = nn.initializers.lecun_normal()

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from amplify.nets.dense import Dense, swish
 from amplify.nets.precision import in_full_precision
 
 
@@ -30,16 +31,17 @@ class MLP(nn.Module):
         self, x: Float[Array, "n features"], *, train: bool = False
     ) -> Float[Array, "n out"]:
         """Output [n, out]; dropout acts in training only and needs the rng "dropout"."""
+        h = x.T
         for width in self.hidden:
-            x = jax.nn.swish(nn.Dense(width)(x))
+            h = swish(Dense(width)(h))
             if train and self.dropout > 0:
-                x = _dropout(self.make_rng("dropout"), x, self.dropout)
-        return nn.Dense(self.out, kernel_init=nn.initializers.zeros_init())(x)
+                h = _dropout(self.make_rng("dropout"), h, self.dropout)
+        return Dense(self.out, kernel_init=nn.initializers.zeros_init())(h).T
 
 
 def _dropout(
-    key: PRNGKeyArray, x: Float[Array, "n features"], rate: float
-) -> Float[Array, "n features"]:
+    key: PRNGKeyArray, x: Float[Array, "features n"], rate: float
+) -> Float[Array, "features n"]:
     """Like nn.Dropout from a quarter of the random bits, which on a CPU are a quarter of the whole
     training otherwise.
     """

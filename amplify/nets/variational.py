@@ -10,9 +10,9 @@ which for small networks costs more than the rest.) The signs of a place in the 
 which event stands there is random anyway, and so is delta.
 
 Noise reaches a layer beside its params, as a collection of variables "noise" of the same structure,
-which scans over layers slice along. Layers that know what to do with it are `flax.linen.Dense`, the
-masked layers of `MaskedMLP`, and the affine maps of the transformer; everything else gets the sum
-of params and noise, one noise for the whole minibatch.
+which scans over layers slice along. Layers that know what to do with it are `flax.linen.Dense`,
+`amplify.nets.dense.Dense`, the masked layers of `MaskedMLP`, and the affine maps of the
+transformer; everything else gets the sum of params and noise, one noise for the whole minibatch.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from amplify.nets.dense import Dense
 from amplify.nets.masked_mlp import MaskedMLP
 
 NOISE = "noise"  # name of the collection of variables
@@ -114,6 +115,17 @@ def flipped_affine(
     return added * _signs(added, rows)
 
 
+def _flipped_columns(
+    x: Float[Array, "features event"],
+    kernel: Noise | None,
+    bias: Noise | None,
+    mask: Any = None,
+) -> Float[Array, "out event"] | float:
+    """`flipped_affine` of events that come last."""
+    added = flipped_affine(x.T, kernel, bias, mask=mask)
+    return added.T if isinstance(added, jax.Array) else added
+
+
 def noise_of(module: nn.Module, name: str) -> Any:
     """The noise of a param of this module, None without."""
     return module.get_variable(NOISE, name)
@@ -132,10 +144,13 @@ def _flipped(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
     module, y = context.module, call(*args, **kwargs)
     if isinstance(module, nn.Dense) and context.method_name == "__call__":
         return y + flipped_affine(args[0], noise_of(module, "kernel"), noise_of(module, "bias"))
+    if isinstance(module, Dense) and context.method_name == "__call__":
+        noise = [noise_of(module, part) for part in ("kernel", "bias")]
+        return y + _flipped_columns(args[0], *noise)
     if isinstance(module, MaskedMLP) and context.method_name == "_affine":
         name, mask, x, *_ = args
         noise = [noise_of(module, f"{name}_{part}") for part in ("kernel", "bias")]
-        return y + flipped_affine(x, *noise, mask=mask.astype(x.dtype))
+        return y + _flipped_columns(x, *noise, mask=mask.astype(x.dtype))
     return y
 
 

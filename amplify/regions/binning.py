@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from amplify.errors import InputError
+from amplify.regions.places import BLOCK, number_below, places_among
 from amplify.regions.shapes import Observable, Regions, radius
 from amplify.text import edge_words
 
@@ -44,7 +45,7 @@ def intervals(
     name: str,
 ) -> Regions:
     """Any intervals low <= observable < high of one observable, overlapping or not: all of them are
-    counted by sorting its values once.
+    counted together.
 
     >>> from amplify.regions import column
     >>> intervals(column(0), [0, 0], [1, 2], "x").contains(np.array([[1.5]])).tolist()
@@ -76,9 +77,9 @@ def intervals(
         values = np.asarray(observable(x))
         typed_ends = ends_like(ends, values.dtype)
         if all(numbers is None for numbers in summed):
-            below = np.searchsorted(np.sort(values), typed_ends)
+            below = number_below(values, typed_ends)
             return [below[last] - below[first]] * len(summed)
-        cell = np.searchsorted(typed_ends, values, side="right")
+        cell = places_among(values, typed_ends)
         in_cells = [np.bincount(cell, numbers, len(ends) + 1) for numbers in summed]
         return [_sums_between(sums, first, last) for sums in in_cells]
 
@@ -118,13 +119,22 @@ def cells(
     # one cell more on each side, for what lies outside
     shape = tuple(len(e) + 1 for e in edges)
 
-    def inside(x: np.ndarray, summed: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    def cell_of(x: np.ndarray) -> np.ndarray:
         places = []
         for observable, ends in zip(observables, edges, strict=True):
             values = np.asarray(observable(x))
-            places.append(np.searchsorted(ends_like(ends, values.dtype), values, side="right"))
-        cell = np.ravel_multi_index(places, shape)
-        in_cells = [np.bincount(cell, numbers, shape[0] * shape[1]) for numbers in summed]
+            places.append(places_among(values, ends_like(ends, values.dtype)))
+        return places[0] * shape[1] + places[1]
+
+    def inside(x: np.ndarray, summed: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        size = shape[0] * shape[1]
+        if all(numbers is None for numbers in summed):
+            blocks = (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
+            counts = sum((np.bincount(cell_of(b), None, size) for b in blocks), np.zeros(size, int))
+            in_cells = [counts] * len(summed)
+        else:
+            cell = cell_of(x)
+            in_cells = [np.bincount(cell, numbers, size) for numbers in summed]
         return [sums.reshape(shape)[1:-1, 1:-1].ravel() for sums in in_cells]
 
     labels = tuple(f"{row} and {column}" for row in rows.labels for column in columns.labels)

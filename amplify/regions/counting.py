@@ -100,7 +100,7 @@ def count(regions: Regions, x: np.ndarray, weight: np.ndarray | None = None) -> 
     if weight is None:
         return unweighted(len(x), sums_inside(regions, x, [None])[0])
     w = np.asarray(weight, np.float64)
-    n_inside, weight_inside, square_inside = sums_inside(regions, x, [np.ones_like(w), w, w**2])
+    n_inside, weight_inside, square_inside = sums_inside(regions, x, [None, w, w**2])
     return Sums(len(x), n_inside.astype(int), w.sum(), (w**2).sum(), weight_inside, square_inside)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from amplify.tables.sources import is_there, split_condition
+
 _SETTINGS = "generated", "holdout", "train", "members", "same_data", "refits", "regions", "cuts"
 _MORE = re.compile(r"(?P<first>.*)(?P<more> and \d+ more)", re.DOTALL)
 
@@ -51,11 +53,14 @@ def _seen_from(value: Any, directory: Path) -> Any:
     if not isinstance(value, str) or value == "-":
         return value
     many = _MORE.fullmatch(value)
-    if many and not Path(value).exists():
+    if many and not is_there(value):
         return f"{_seen_from(many['first'], directory)}{many['more']}"
-    at = "@" if value.startswith("@") and not Path(value).exists() else ""
+    files, condition = split_condition(value)
+    if condition:
+        return f"{_seen_from(files, directory)} where {condition}"
+    at = "@" if value.startswith("@") and not is_there(value) else ""
     file, inside = _split(value.removeprefix(at))
-    if not (Path(file).exists() or glob.glob(file)):  # noqa: PTH207
+    if not (is_there(file) or glob.glob(file)):  # noqa: PTH207
         return value
     here = Path(os.path.realpath(directory))
     folder, name = os.path.split(os.path.abspath(file))  # noqa: PTH100  links stay
@@ -67,7 +72,7 @@ def _seen_from(value: Any, directory: Path) -> Any:
 
 def _split(source: str) -> tuple[str, str]:
     """FILE and :path/inside."""
-    if Path(source).exists() or ":" not in source:
+    if is_there(source) or ":" not in source:
         return source, ""
     file, inside = source.rsplit(":", 1)
     return file, f":{inside}"

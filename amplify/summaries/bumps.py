@@ -20,6 +20,7 @@ from amplify.summaries.least_squares import (
     ModelsOfTrue,
     TwoStepFamily,
     fold_means,
+    fold_sums,
     streamed,
 )
 
@@ -75,7 +76,7 @@ def bumps(
 
             phi_true = _bump(z_true, sites, widths).reshape(len(z_true), -1)
             phi_true -= mean.astype(np.float32)
-            held, others = fold_means(phi_true, share_true)
+            held, others = fold_means(fold_sums(phi_true, share_true), share_true)
             held -= candidates.held
             others -= candidates.others
             loss = candidates.loss(held, others, most)
@@ -130,7 +131,7 @@ class _Table:
         for rows in blocks:
             self.phi[rows] -= subtracted
             self.square += np.tensordot(share[rows], self.phi[rows] ** 2, 1)
-        of_folds = fold_means(self.phi.reshape(len(z), -1), share)
+        of_folds = fold_means(fold_sums(self.phi.reshape(len(z), -1), share), share)
         self.held, self.others = (means.reshape(FOLDS, *self.mean.shape) for means in of_folds)
 
 

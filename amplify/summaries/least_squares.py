@@ -168,21 +168,31 @@ def streamed(function: Callable[..., Any], x: np.ndarray, *arguments: np.ndarray
         for start in range(0, len(x), _BLOCK):
             block = x[start : start + _BLOCK].T
             n = block.shape[1]
-            padded = np.pad(block, ((0, 0), (0, _BLOCK - n)))
-            values[start : start + n] = np.asarray(function(padded, *arguments))[:n]
+            if n < _BLOCK:
+                block = np.pad(block, ((0, 0), (0, _BLOCK - n)))
+            values[start : start + n] = np.asarray(function(block, *arguments))[:n]
     return values
 
 
-def fold_means(
-    phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of phi in each fold, and in all others [fold, feature]. Events come in no order, so
-    every fifth one is a fold.
+def fold_sums(
+    phi: Float[np.ndarray, "n feature"], share: Float[np.ndarray, " n"], first: int = 0
+) -> Float[np.ndarray, "fold feature"]:
+    """Sum of phi in each fold. Events come in no order, so every fifth one is a fold; these begin
+    with the event number `first`.
     """
-    folds = [slice(start, None, FOLDS) for start in range(FOLDS)]
-    weight = share.astype(phi.dtype)
-    sums = np.stack([weight[fold] @ phi[fold] for fold in folds])
-    size = np.array([share[fold].sum() for fold in folds])[:, None]
+    in_fold = np.zeros((len(phi), FOLDS), phi.dtype)
+    places = np.arange(len(phi))
+    in_fold[places, (first + places) % FOLDS] = share
+    return in_fold.T @ phi
+
+
+def fold_means(
+    sums: Float[np.ndarray, "fold feature"], share: Float[np.ndarray, " n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of phi in each fold, and in all others [fold, feature], from its sums and the shares of
+    all events.
+    """
+    size = np.bincount(np.arange(len(share)) % FOLDS, share, FOLDS)[:, None]
     return sums / size, (sums.sum(axis=0) - sums) / (1 - size)
 
 

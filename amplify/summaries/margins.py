@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from amplify.regions.places import places_among
 from amplify.summaries.least_squares import FOLDS, Models, ModelsOfTrue, TwoStepFamily
 
 _RIDGE = 1e-3
@@ -106,7 +107,7 @@ class _Axis(NamedTuple):
 
     def bins(self, x: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """The bin of each value."""
-        return self.number[np.searchsorted(self.edges, x, side="right")]
+        return self.number[places_among(x, self.edges)]
 
 
 class _Candidates:

@@ -2,7 +2,7 @@
 differences early (docs/method, Differential amplification).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import combinations_with_replacement
 from math import comb
@@ -15,17 +15,19 @@ from jaxtyping import Float
 
 from amplify.errors import InputError
 from amplify.summaries.least_squares import (
+    FOLDS,
     Models,
     ModelsOfTrue,
     TwoStepFamily,
     fold_means,
+    fold_sums,
     streamed,
 )
 
 PENALTIES = tuple(10.0 ** np.arange(-7, 1.01, 0.5))
 _NOISE = 3.0  # times the most negative variance of signed weights
 _ROUNDING = 1e-9  # of the largest variance: less is no sign of signed weights
-_BLOCK = 1 << 13  # events whose polynomials stay in the cache
+_IN_CACHE, _FEWEST = 1 << 17, 128  # polynomials of a block of events, which has at least so many
 _TRACED = 30  # columns from which on a table costs less than compiling the sum of all terms
 _MOST_COLUMNS = 1000  # whose covariances are diagonalised within seconds
 _MOST_NUMBERS = 1 << 25  # polynomials of generated events in memory
@@ -62,34 +64,35 @@ def polynomials(
         scale = reach * np.where(width > 0, width, 1.0)
         powers = _terms(gen.shape[1], degrees, most_terms)
         degree = powers.sum(axis=1)
-
-        def raw(x: np.ndarray) -> np.ndarray:
-            return _chebyshev(np.clip((x - centre) / scale, -1, 1), powers) * damping**degree
-
-        phi_gen = raw(gen)
-        mean = share_gen @ phi_gen
-        phi_gen -= mean
-        held_gen, others_gen = fold_means(phi_gen, share_gen)
-        covariance = (phi_gen * share_gen[:, None]).T @ phi_gen
+        table = _Table.of(centre, scale, powers, damping)
+        sums, products = _moments(table, gen, share_gen)
+        mean = sums.sum(axis=0)
+        held_gen, others_gen = fold_means(sums, share_gen)
+        covariance = products - mean[:, None] * mean
         # lower degrees are a part of the highest basis
         bases = [_Basis.of(covariance, degree <= top) for top in degrees if top <= degree.max()]
         polynomial = partial(_polynomial, tuple(map(tuple, powers.tolist())))
 
         def value(x: np.ndarray, a: np.ndarray) -> np.ndarray:
             if x.shape[1] > _TRACED:
-                blocks = [raw(x[k : k + _BLOCK]) @ a for k in range(0, len(x), _BLOCK)]
+                blocks = [a @ phi for _, phi in table.blocks(x)]
                 return np.concatenate([np.zeros(0), *blocks]) - mean @ a
             return streamed(polynomial, x, centre, scale, a * damping**degree) - mean @ a
 
         def models(true: np.ndarray, share_true: np.ndarray) -> Models:
-            phi_true = raw(true) - mean
-            held, others = fold_means(phi_true, share_true)
+            sums = _sums(table, true, share_true)
+            held, others = fold_means(sums, share_true)
             held, others = held - held_gen, others - others_gen
-            d = share_true @ phi_true
+            d = sums.sum(axis=0) - mean
             loss = np.concatenate([basis.loss(held, others, penalties) for basis in bases])
             coefficients = np.concatenate([basis.solutions(d, penalties) for basis in bases])
             penalty = np.full(len(loss), np.log(len(loss)))
-            return Models(lambda x: raw(x) - mean, coefficients, loss, penalty, value)
+
+            def features(x: np.ndarray) -> np.ndarray:
+                blocks = [phi for _, phi in table.blocks(x)]
+                return np.concatenate([np.zeros((len(mean), 0)), *blocks], axis=1).T - mean
+
+            return Models(features, coefficients, loss, penalty, value)
 
         return models
 
@@ -169,28 +172,81 @@ def _terms(dim: int, degrees: tuple[int, ...], most: int) -> np.ndarray:
     return np.array([np.bincount(which, minlength=dim) for which in every])
 
 
-def _chebyshev(u: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Products of Chebyshev polynomials T_k(u_i) [n, term]: each is one of a lower degree, which
+class _Table(NamedTuple):
+    """Products of Chebyshev polynomials T_k(u_i) of events: each is one of a lower degree, which
     stands before it, times a polynomial of its last column.
+
+    Attributes:
+        centre: of each column.
+        scale: a column is at the edge so far from its centre.
+        damping: T_k is multiplied by damping^k.
+        terms: (place of the product of a lower degree, or None; last column; its k) of each.
     """
-    rows = [tuple(row) for row in powers.tolist()]
-    place = {row: k for k, row in enumerate(rows)}
-    last = [max(i for i, power in enumerate(row) if power) for row in rows]
-    parents = [
-        place.get(tuple(0 if i == end else power for i, power in enumerate(row)))
-        for row, end in zip(rows, last, strict=True)
-    ]
-    result = np.empty((len(rows), len(u)))
-    for start in range(0, len(u), _BLOCK):
-        block = result[:, start : start + _BLOCK]
-        columns = np.ascontiguousarray(u[start : start + _BLOCK].T)
+
+    centre: Float[np.ndarray, " dim"]
+    scale: Float[np.ndarray, " dim"]
+    damping: float
+    terms: list[tuple[int | None, int, int]]
+
+    @classmethod
+    def of(cls, centre: Any, scale: Any, powers: np.ndarray, damping: float) -> "_Table":
+        """That of products with these powers [term, dim]."""
+        rows = [tuple(row) for row in powers.tolist()]
+        place = {row: k for k, row in enumerate(rows)}
+        terms = []
+        for row in rows:
+            last = max(i for i, power in enumerate(row) if power)
+            lower = tuple(0 if i == last else power for i, power in enumerate(row))
+            terms.append((place.get(lower), last, row[last]))
+        return cls(centre, scale, damping, terms)
+
+    def blocks(self, x: Float[np.ndarray, "n dim"]) -> Iterator[tuple[int, np.ndarray]]:
+        """The first event and the products [term, event] of each block of events, which stay in
+        the cache.
+        """
+        size = max(_IN_CACHE // len(self.terms), _FEWEST)
+        for start in range(0, len(x), size):
+            u = np.clip((x[start : start + size] - self.centre) / self.scale, -1, 1)
+            yield start, self._block(np.ascontiguousarray(u.T))
+
+    def _block(self, columns: Float[np.ndarray, "dim n"]) -> Float[np.ndarray, "term n"]:
         single = [np.ones_like(columns), columns]
-        for _ in range(2, powers.max() + 1):
+        for _ in range(2, max(power for *_, power in self.terms) + 1):
             single.append(2 * columns * single[-1] - single[-2])
-        for k, (row, end, parent) in enumerate(zip(rows, last, parents, strict=True)):
-            factor = single[row[end]][end]
-            block[k] = factor if parent is None else block[parent] * factor
-    return result.T
+        for power, values in enumerate(single):
+            single[power] = values * self.damping**power
+        phi = np.empty((len(self.terms), columns.shape[1]))
+        for row, (lower, column, power) in zip(phi, self.terms, strict=True):
+            factor = single[power][column]
+            if lower is None:
+                row[:] = factor
+            else:
+                np.multiply(phi[lower], factor, out=row)
+        return phi
+
+
+def _sums(
+    table: _Table, x: Float[np.ndarray, "n dim"], share: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "fold term"]:
+    """Sums of the terms in each fold."""
+    sums = np.zeros((FOLDS, len(table.terms)))
+    for first, phi in table.blocks(x):
+        sums += fold_sums(phi.T, share[first : first + phi.shape[1]], first)
+    return sums
+
+
+def _moments(
+    table: _Table, x: Float[np.ndarray, "n dim"], share: Float[np.ndarray, " n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the terms in each fold [fold, term], and of their products [term, term]."""
+    sums, products = np.zeros((FOLDS, len(table.terms))), np.zeros((len(table.terms),) * 2)
+    alike = len(share) > 0 and bool((share == share[0]).all())
+    for first, phi in table.blocks(x):
+        of_block = share[first : first + phi.shape[1]]
+        sums += fold_sums(phi.T, of_block, first)
+        # of a matrix with itself BLAS computes one half
+        products += phi @ phi.T if alike else phi @ (phi * of_block).T
+    return sums, products * share[0] if alike else products
 
 
 @partial(jax.jit, static_argnums=0)

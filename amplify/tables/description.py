@@ -3,10 +3,9 @@ them.
 """
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
-from amplify.tables.parallel import in_order
+from amplify.tables.digests import digests_of
 from amplify.tables.selection import Selection
 from amplify.tables.table import Table
 
@@ -29,7 +28,7 @@ def _pointed_to(table: Table) -> dict[str, Any]:
     """Files that were read because another one points to them, with their digests."""
     if not table.points_to:
         return {}
-    digests = in_order(_digest, [(path,) for path in table.points_to])
+    digests = digests_of(table.points_to)
     others = zip(table.points_to, digests, strict=True)
     return {"points_to": [{"path": str(path), "sha256": digest} for path, digest in others]}
 
@@ -37,7 +36,7 @@ def _pointed_to(table: Table) -> dict[str, Any]:
 def _source(table: Table) -> dict[str, Any]:
     if table.digest is not None:
         return {"path": table.source, "sha256": table.digest()}
-    digests = list(in_order(_digest, [(part.path,) for part in table.parts]))
+    digests = digests_of([part.path for part in table.parts])
     if len(digests) == 1:
         return {"path": table.source, "sha256": digests[0]}
     files = [
@@ -46,11 +45,3 @@ def _source(table: Table) -> dict[str, Any]:
     ]
     digest_of_digests = hashlib.sha256("".join(digests).encode()).hexdigest()
     return {"path": table.source, "sha256": digest_of_digests, "files": files}
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()

@@ -46,7 +46,8 @@ class Expression(NamedTuple):
     condition gives booleans; a column as it is is `plain`.
 
     `pieces` are columns, and expressions with one number per event that are made of arrays: with
-    those as columns, the same text means the same.
+    those as columns, the same text means the same. It pickles as `text` and `names`, which it is
+    read from again.
     """
 
     label: str
@@ -55,11 +56,24 @@ class Expression(NamedTuple):
     condition: bool = False
     plain: bool = False
     pieces: tuple[str, ...] = ()
+    text: str = ""
+    names: Names | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.text:
+            return _again, (self.label, self.text, self.names)
+        return Expression, tuple(self)  # made by a function, which goes along
+
+
+def _again(label: str, text: str, names: Names | None) -> Expression:
+    found = column(text) if names is None else parse(text, names)
+    return found._replace(label=label)
 
 
 def column(name: str) -> Expression:
     """The expression that is a column itself."""
-    return Expression(name, (name,), lambda columns: columns[name], plain=True, pieces=(name,))
+    value: Callable[[Columns], Any] = lambda columns: columns[name]  # noqa: E731
+    return Expression(name, (name,), value, plain=True, pieces=(name,), text=name)
 
 
 def parse(text: str, known: Sequence[str] | Names, what: str = "expression") -> Expression:
@@ -95,22 +109,10 @@ def _parsed(text: str, names: Names, what: str) -> Expression:
     if len(text) > _LONGEST:
         fix = "make a column of it"
         raise InputError(what, f"at most {_LONGEST} characters", str(len(text)), fix)
-    quoted: dict[str, str] = {}
-    prefix = "_quoted"
-    while prefix in text or any(prefix in name for name in (*names.columns, *names.arrays)):
-        prefix += "_"
-
-    def stand_in(match: re.Match[str]) -> str:
-        name = f"{prefix}{len(quoted)}"
-        quoted[name] = match.group(1)
-        return f" {name} "
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's advice on how to write Python
-            tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
+        tree, quoted = tree_of(text, names)
         reader = Reader(names, quoted, what, text)
-        read = reader.read(tree.body)
+        read = reader.read(tree)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "nested too deeply"
         raise InputError(
@@ -126,8 +128,36 @@ def _parsed(text: str, names: Names, what: str) -> Expression:
     needs, pieces = (tuple(dict.fromkeys(each)) for each in (reader.needs, reader.pieces))
     value = read.value
     return Expression(
-        text, needs, lambda columns: _quiet(value, columns), read.condition, pieces=pieces
+        text,
+        needs,
+        lambda columns: _quiet(value, columns),
+        read.condition,
+        pieces=pieces,
+        text=text,
+        names=names,
     )
+
+
+def tree_of(text: str, names: Names) -> tuple[ast.expr, dict[str, str]]:
+    """An expression as Python reads it, and what stands for the names in backticks.
+
+    Raises:
+        SyntaxError: and what else Python raises of a text that it cannot read.
+    """
+    quoted: dict[str, str] = {}
+    prefix = "_quoted"
+    while prefix in text or any(prefix in name for name in (*names.columns, *names.arrays)):
+        prefix += "_"
+
+    def stand_in(match: re.Match[str]) -> str:
+        name = f"{prefix}{len(quoted)}"
+        quoted[name] = match.group(1)
+        return f" {name} "
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's advice on how to write Python
+        tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, text).strip(), mode="eval")
+    return tree.body, quoted
 
 
 def _refuse_several(text: str, read: Read, what: str) -> None:

@@ -8,6 +8,7 @@ has columns by their names.
 """
 
 from amplify.tables.description import describe as describe
+from amplify.tables.digests import digesting as digesting
 from amplify.tables.physics import ignored_columns as ignored_columns
 from amplify.tables.physics import unused_weights as unused_weights
 from amplify.tables.physics import weight_notes as weight_notes
@@ -18,6 +19,7 @@ from amplify.tables.reading import chunks as chunks
 from amplify.tables.reading import counted as counted
 from amplify.tables.reading import kept_as_read as kept_as_read
 from amplify.tables.reading import load as load
+from amplify.tables.reading import over_chunks as over_chunks
 from amplify.tables.reading import rows_at_once as rows_at_once
 from amplify.tables.reading import spread as spread
 from amplify.tables.selection import Selection as Selection

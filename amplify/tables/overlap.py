@@ -2,24 +2,17 @@
 nothing, nor do members that share their events.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
 from scipy.special import betainc
 
-from amplify.tables.parallel import in_order
-from amplify.tables.reading import chunks, spread
+from amplify.tables.marks import Met, Search, marks_of
+from amplify.tables.reading import chunks, over_chunks, spread
 from amplify.tables.selection import Selection
 
-_KEPT = 2_000_000  # events of a large sample whose repeats are counted
 _FALSE_ALARM = 1e-6
-_BITS = 22
-_BLOCK = 1 << 15  # events marked at once
-_LAST = np.uint64((1 << _BITS) - 1)
-# mixing constants of splitmix64
-_ODD = tuple(map(np.uint64, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)))
-_SHIFTS = tuple(map(np.uint64, (30, 27)))
 
 _HEAD = 4096  # events that tell the precision of a column
 _JUDGED = 20_000  # events that tell whether values recur by nature
@@ -28,7 +21,7 @@ _BY_NATURE = 0.002  # expected copies of a value that are none to speak of
 _ATOM = 100  # a value that recurs so often, and in one event of a hundred, is one: zero, say
 
 
-def overlap(few: Selection, many: Selection) -> int:
+def overlap(few: Selection, many: Selection, most: int | None = None) -> int:
     """Events of `few` that are in `many` too, where these are more than chance explains, else 0.
 
     A column is compared in double precision, or in single where one of the samples has no more of
@@ -39,28 +32,28 @@ def overlap(few: Selection, many: Selection) -> int:
     Args:
         few: kept in memory as one number per event.
         many: read in chunks, with the same columns.
+        most: events of `few` that are looked for, blocks spread over it; all without.
+    """
+    search = search_for(few, many, most)
+    return in_common(search, over_chunks(search.chunk, many))
+
+
+def search_for(few: Selection, many: Selection, most: int | None = None) -> Search:
+    """A search for the events of a sample, or `most` of them, in another one with the same
+    columns.
     """
     single = single_columns([few, many])
-    marks = np.concatenate(list(_marks(few, single)))
-    return _in_common(marks, _marks(many, single))
+    return Search(_marks(few, single, most), single)
 
 
 def marks_in_common(few: np.ndarray, many: np.ndarray, *, true: bool = False) -> int:
     """The same of events that are given by `marks_of`. Where `many` are `true` ones, they alone may
     tell how often events repeat by chance: the others may be copies of them.
     """
-    found = _in_common(few, [many])
-    return found if found or not true else _in_common(few, [many], only_many=True)
-
-
-def marks_of(x: np.ndarray, single: Sequence[bool]) -> np.ndarray:
-    """One number per event [n] of events in memory [n, column], the same for the same event.
-
-    Args:
-        x: events in double precision.
-        single: columns that are compared in single precision, from `single_columns`.
-    """
-    return _marked(x, None, single=single)
+    search = Search(few, single=())
+    met = [search.among(many, keep=True)] if len(few) else []
+    found = in_common(search, met)
+    return found if found or not true else in_common(search, met, only_many=True)
 
 
 def single_columns(selections: Sequence[Selection]) -> tuple[bool, ...]:
@@ -71,15 +64,15 @@ def single_columns(selections: Sequence[Selection]) -> tuple[bool, ...]:
     return tuple(any(column) for column in zip(*of_samples, strict=True))
 
 
-def repeated(few: Selection) -> float:
-    """Fraction of the events that have a copy in their own sample; zero where all columns have few
-    values, which recur by nature.
+def repeated(few: Selection, most: int | None = None) -> float:
+    """Fraction of the events, or of `most` of them, that have a copy among these; zero where all
+    columns have few values, which recur by nature.
     """
     single = single_columns([few])
     looked_at = spread(few, min(_JUDGED, max(_NUMBERS // len(single), _FEWEST))).x
     if _recur_by_nature(looked_at, few.n, single):
         return 0.0
-    return _copies(np.concatenate(list(_marks(few, single))))
+    return _copies(_marks(few, single, most))
 
 
 def copies_among(x: np.ndarray, marks: np.ndarray, single: Sequence[bool]) -> float:
@@ -100,24 +93,26 @@ def _recur_by_nature(x: np.ndarray, n: int, single: Sequence[bool]) -> bool:
     return all(_recurring(column, n, one) > _BY_NATURE for column, one in columns)
 
 
-def _in_common(marks: np.ndarray, many: Iterable[np.ndarray], *, only_many: bool = False) -> int:
+def in_common(search: Search, met: Iterable[Met], *, only_many: bool = False) -> int:
+    """Events that a search has found, as `overlap` gives them.
+
+    Args:
+        search: for the events of one sample.
+        met: what each chunk of the other sample gave, in their order.
+        only_many: the other sample alone tells how often events repeat by chance.
+    """
+    marks = search.marks
     if not len(marks):
         return 0  # rows with a value that is not finite are no events here
-    known, counts = np.unique(marks, return_counts=True)
-    in_both = np.zeros(len(known), bool)
-    likely = np.zeros(1 << _BITS, bool)  # by the last bits: most events need no search
-    likely[known & _LAST] = True
+    in_both = np.zeros(len(search.known), bool)
     pairs, n = 0, 0
-    kept: list[np.ndarray] = []
-    for chunk in many:
-        candidates = chunk[likely[chunk & _LAST]]
-        place = np.minimum(np.searchsorted(known, candidates), len(known) - 1)
-        equal = place[known[place] == candidates]
-        in_both[equal] = True
-        pairs += int(counts[equal].sum())
-        if n < _KEPT:
-            kept.append(chunk)
-        n += len(chunk)
+    kept = [np.zeros(0, np.uint64)]
+    for chunk in met:
+        in_both[chunk.places] = True
+        pairs += int(search.counts[chunk.places].sum())
+        if chunk.marks is not None:
+            kept.append(chunk.marks)
+        n += chunk.n
     sample = np.concatenate(kept)
     if n == len(marks) and np.array_equal(np.sort(sample), np.sort(marks)):
         return n
@@ -128,7 +123,7 @@ def _in_common(marks: np.ndarray, many: Iterable[np.ndarray], *, only_many: bool
     # so many pairs across or more, of all, if each falls across with this probability: a binomial
     chance = betainc(pairs, repeats + 1, ratio / (1 + ratio)) if pairs else 1.0
     if chance < _FALSE_ALARM and pairs > 1.5 * ratio * repeats:
-        return int(counts[in_both].sum())
+        return int(search.counts[in_both].sum())
     return 0
 
 
@@ -186,43 +181,15 @@ def _grid(values: np.ndarray) -> float:
     return float(step) if is_grid else 0.0
 
 
-def _marks(selection: Selection, single: Sequence[bool]) -> Iterator[np.ndarray]:
-    """One 64-bit number per event [rows], the same for the same columns in the same precision,
-    chunk by chunk.
-    """
-    return in_order(partial(_marked, single=single), chunks(selection))
+def _marks(selection: Selection, single: Sequence[bool], most: int | None = None) -> np.ndarray:
+    """One 64-bit number per event [n], the same for the same columns in the same precision."""
+    if most is not None and selection.table.n > most:
+        return marks_of(spread(selection, most).x, single)
+    marked = over_chunks(partial(_marks_of_chunk, tuple(single)), selection)
+    return np.concatenate([np.zeros(0, np.uint64), *marked])
 
 
-def _marked(
-    block: np.ndarray, _: np.ndarray | None, *, single: Sequence[bool] | None = None
+def _marks_of_chunk(
+    single: Sequence[bool], _: int, x: np.ndarray, weight: np.ndarray | None
 ) -> np.ndarray:
-    """Events [rows, column] to one 64-bit number each [rows]; columns count in double precision
-    unless they are `single`, as all are in a block of single precision.
-
-    The finisher of splitmix64 (Steele, Lea and Flood, OOPSLA 2014) after each column. Products wrap
-    around; a few thousand events at a time stay in the cache.
-    """
-    is_single = [block.dtype == np.float32] * block.shape[1] if single is None else single
-    marks = np.zeros(len(block), np.uint64)
-    shorts, longs = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float64)
-    shifted = np.empty(_BLOCK, np.uint64)
-    for start in range(0, len(block), _BLOCK):
-        mark = marks[start : start + _BLOCK]  # a view: all that follows is in place
-        n = len(mark)
-        short, long, spare = shorts[:n], longs[:n], shifted[:n]
-        for i, column in enumerate(block.T[:, start : start + _BLOCK]):
-            if is_single[i]:
-                with np.errstate(over="ignore"):
-                    np.add(column, 0.0, out=short, casting="same_kind")  # -0 becomes 0
-                mark ^= short.view(np.uint32)
-            else:
-                np.add(column, 0.0, out=long)
-                mark ^= long.view(np.uint64)
-            mark *= _ODD[0]
-            np.right_shift(mark, _SHIFTS[0], out=spare)
-            mark ^= spare
-            mark *= _ODD[1]
-            np.right_shift(mark, _SHIFTS[1], out=spare)
-            mark ^= spare
-            mark *= _ODD[2]
-    return marks
+    return marks_of(x, single)

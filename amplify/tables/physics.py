@@ -126,5 +126,5 @@ def _head(table: Table, names: Sequence[str]) -> list[np.ndarray]:
     if not names:
         return []
     most = min(_HEAD, max(_NUMBERS // len(table.columns), _FEWEST))
-    n = min(table.parts[0].n if table.parts else table.n, most)
+    n = min(table.parts[0].n if table.parts else table.n, table.n, most)
     return [np.asarray(values) for values in table.read(0, n, names)]

@@ -3,6 +3,7 @@ arrays need several times the memory of the array.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def in_pieces(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows from start to stop in pieces: how many they are, and columns and arrays by name.
 
-    Without arrays there is one piece.
+    Without arrays pieces are what is decoded at once.
 
     Args:
         table: the sample.
@@ -30,7 +31,8 @@ def in_pieces(
     """
     arrays = {name: table.arrays[name] for name in names if name in table.arrays}
     if not arrays:
-        yield stop - start, dict(zip(names, table.read(start, stop, names), strict=True))
+        for first, last in pairwise(table.batches(start, stop, len(names))):
+            yield last - first, dict(zip(names, table.read(first, last, names), strict=True))
         return
     width = _width(arrays, {})
     while start < stop:

@@ -4,19 +4,30 @@ Chunks have a fixed size, counted through all files: the same sums are added in 
 however a sample is split over files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
+from amplify.devices import usable_cores
+from amplify.engine import current_engine
 from amplify.errors import InputError
+from amplify.tables.nonfinite import finite_rows, nonfinite
+from amplify.tables.parallel import Stop, in_order
 from amplify.tables.pieces import in_pieces
 from amplify.tables.selection import Selection
-from amplify.tables.table import locate
+from amplify.tables.spans import MOST_CHUNKS, Span, ranges, spans
 from amplify.types import Events
+
+T = TypeVar("T")
 
 CHUNK = 1 << 18  # rows read at once
 _NUMBERS = 1 << 23  # in a chunk of many columns
 MANY = 30  # columns
+_MOST_THREADS = 16
+_MOST_NUMBERS = 1 << 26  # in the chunks of all threads
 
 
 def chunks(
@@ -32,15 +43,112 @@ def chunks(
     """
     stop = selection.table.n if stop is None else stop
     size = rows_at_once(len(selection.columns)) if size is None else size
-    for first in range(start, stop, size):
-        block, weight = _read(selection, first, min(first + size, stop))
-        finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
-        if not finite and not selection.drop:
-            raise _nonfinite(selection)
-        if not finite:
-            good = _finite_rows(block, weight)
-            block, weight = block[good], None if weight is None else weight[good]
-        yield block, weight
+    for first, last in ranges([(start, stop)], size):
+        chunk = _chunk(selection, first, last)
+        if chunk is None:
+            raise _not_finite(selection)
+        yield chunk
+
+
+def over_chunks(
+    function: Callable[[int, np.ndarray, np.ndarray | None], T],
+    selection: Selection,
+    size: int | None = None,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    rows: Sequence[tuple[int, int]] | None = None,
+    held: int = MOST_CHUNKS,
+) -> Iterator[T]:
+    """function(first row, events [rows, column], weights [rows] or None) of each chunk of `chunks`,
+    in the order of the chunks.
+
+    Chunks are read and worked on in several threads at once, each with its own place in the files;
+    or as tasks of an engine whose workers open the files themselves. What is given has to be small:
+    that of some chunks is held until it is its turn.
+
+    Args:
+        function: pure, of one chunk; with an engine it goes to other machines, with what it holds.
+        selection: the sample.
+        size: rows of a chunk.
+        start: the first row.
+        stop: the row behind the last.
+        rows: [start, stop) of several ranges, in place of one.
+        held: chunks that are read one after the other before anything is given, at most; fewer of
+            what is large.
+
+    Raises:
+        InputError: values that are not finite, as of `chunks`.
+    """
+    table, engine = selection.table, current_engine()
+    size = rows_at_once(len(selection.columns)) if size is None else size
+    wanted = [(start, table.n if stop is None else stop)] if rows is None else rows
+    is_remote = engine.remote and table.is_movable()
+    readers = engine.workers if is_remote else _threads(size * len(selection.columns))
+    runs = spans(ranges(wanted, size), table.starts, readers, min(held, MOST_CHUNKS))
+    if is_remote:
+        given: Iterator[list[T | _NotFinite]]
+        given = engine.in_order(partial(_over_span, function, selection), ((run,) for run in runs))
+    elif len(runs) > 1:
+        halt = Stop()
+        work = partial(_over_span, function, selection, halt=halt)
+        given = in_order(work, ((run,) for run in runs), readers, halt)
+    else:  # it cannot be read at two places: the next chunk is read while the last is worked on
+        chunk = partial(_chunk, selection)
+        read = ((run[0], chunk(*run)) for run in chain(*runs))
+        given = ([each] for each in in_order(partial(_of_one, function), read, readers))
+    for span in given:
+        for result in span:
+            if isinstance(result, _NotFinite):
+                raise _not_finite(selection)
+            yield result
+
+
+def _threads(numbers: int) -> int:
+    """That read at once, where a chunk has so many numbers."""
+    return min(usable_cores(), _MOST_THREADS, max(_MOST_NUMBERS // max(numbers, 1), 2))
+
+
+class _NotFinite:
+    """What a chunk gives that has values that are not finite."""
+
+
+def _over_span(
+    function: Callable[..., T], selection: Selection, span: Span, halt: Stop | None = None
+) -> list[T | _NotFinite]:
+    """What each chunk of a span gives, up to the first that is not finite."""
+    given: list[T | _NotFinite] = []
+    for first, last in span:
+        if halt is not None and halt.is_set():
+            break
+        given.append(_of_one(function, first, _chunk(selection, first, last)))
+        if isinstance(given[-1], _NotFinite):
+            break
+    return given
+
+
+def _of_one(
+    function: Callable[..., T], first: int, chunk: tuple[np.ndarray, np.ndarray | None] | None
+) -> T | _NotFinite:
+    return _NotFinite() if chunk is None else function(first, *chunk)
+
+
+def _chunk(
+    selection: Selection, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """These rows, without those that are dropped; None where some are not finite."""
+    block, weight = _read(selection, first, last)
+    finite = np.isfinite(block).all() and (weight is None or np.isfinite(weight).all())
+    if finite:
+        return block, weight
+    if not selection.drop:
+        return None
+    good = finite_rows(block, weight)
+    return block[good], None if weight is None else weight[good]
+
+
+def _not_finite(selection: Selection) -> InputError:
+    return nonfinite(selection, rows_at_once(len(selection.columns)), _read)
 
 
 def rows_at_once(columns: int) -> int:
@@ -66,7 +174,8 @@ def counted(selection: Selection) -> Selection:
     """
     if not selection.drop:
         return selection
-    dropped = selection.table.n - sum(len(block) for block, _ in chunks(selection))
+    left = sum(over_chunks(_rows_of, selection))
+    dropped = selection.table.n - left
     if dropped == selection.table.n:
         raise InputError(
             selection.table.source,
@@ -75,6 +184,10 @@ def counted(selection: Selection) -> Selection:
             "repair the columns or leave them out with --columns",
         )
     return selection._replace(dropped=dropped)
+
+
+def _rows_of(_: int, block: np.ndarray, weight: np.ndarray | None) -> int:
+    return len(block)
 
 
 def load(
@@ -105,10 +218,17 @@ def spread(selection: Selection, limit: int, blocks: int = 64, *, as_read: bool 
     # what is read and what is left out, each in equal parts: blocks do not overlap
     edges = [k * limit // blocks for k in range(blocks + 1)]
     left_out = [k * (n - limit) // blocks for k in range(blocks)]
-    pieces = [
-        load(selection, start=first + gap, stop=last + gap, as_read=as_read)
+    rows = [
+        (first + gap, last + gap)
         for first, last, gap in zip(edges[:-1], edges[1:], left_out, strict=True)
     ]
+    # what is read from its beginning only is read in one go
+    threads = 1 if selection.table.starts is not None and len(selection.table.starts) == 1 else None
+
+    def piece(start: int, stop: int) -> Events:
+        return load(selection, start=start, stop=stop, as_read=as_read)
+
+    pieces = list(in_order(piece, rows, threads))
     weights = [piece.weight for piece in pieces if piece.weight is not None]
     return Events(
         np.concatenate([piece.x for piece in pieces]),
@@ -136,50 +256,3 @@ def _read(selection: Selection, start: int, stop: int) -> tuple[np.ndarray, np.n
             weights[here] = weight.value(values)
         first += n
     return block.T, weights
-
-
-def _finite_rows(block: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    good = np.asarray(np.isfinite(block).all(axis=1))
-    return good if weight is None else np.logical_and(good, np.isfinite(weight))
-
-
-def _nonfinite(selection: Selection) -> InputError:
-    """Counts what is not finite in the whole sample, and finds the first."""
-    table, events, place, fix = selection.table, 0, "", "repair the column"
-    size = rows_at_once(len(selection.columns))
-    for start in range(0, table.n, size):
-        block, weight = _read(selection, start, min(start + size, table.n))
-        good = _finite_rows(block, weight)
-        events += int((~good).sum())
-        if not place and not good.all():
-            row = int(np.argmin(good))
-            values = [*block[row], *([] if weight is None else [weight[row]])]
-            column = int(np.argmin(np.isfinite(values)))
-            place = _place(selection, start + row, column, float(values[column]))
-            fix = _instead(selection, column) or fix
-    more = f", and {events - 1} more such events" if events > 1 else ""
-    return InputError(
-        table.source,
-        "finite numbers",
-        place + more,
-        f"{fix}, or leave such events out with --drop-nonfinite",
-    )
-
-
-def _place(selection: Selection, row: int, column: int, value: float) -> str:
-    """Where a value is that is not finite."""
-    table, weight = selection.table, selection.weight
-    labels = [*selection.names, *([] if weight is None else [weight.label])]
-    source, row_in_file = locate(table, row)
-    of_file = f" of {source}" if len(table.parts) > 1 else ""
-    return f"{value} in row {row_in_file}, column {labels[column]}{of_file}"
-
-
-def _instead(selection: Selection, column: int) -> str:
-    """What to write where an event may have nothing that a column could be made of."""
-    every = (*selection.columns, *([] if selection.weight is None else [selection.weight]))
-    arrays = selection.table.arrays
-    for name in every[column].needs:
-        if name in arrays and None in arrays[name].shape:
-            return f"where an event has no {name} write at({name}, 0, -1), or where(...)"
-    return ""

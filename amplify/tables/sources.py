@@ -1,5 +1,6 @@
 """What a user names, opened as tables: FILE, FILE:path/inside (an array of an .npz, a data set or
-group of HDF5, a tree of ROOT), a glob of them, @LIST.txt with such names, or - for standard input.
+group of HDF5, a tree of ROOT), a glob of them, a folder, @LIST.txt with such names, or - for
+standard input; all but the last may have a condition, FILES where CONDITION.
 
 Several sources are one sample, in their order. Nothing in a file is executed.
 """
@@ -9,17 +10,21 @@ import glob
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from amplify.errors import InputError, MissingExtraError
+from amplify.tables.folders import Key, files_in, with_keys
 from amplify.tables.formats import MAGIC, READERS
 from amplify.tables.formats.unread import HOW_TO
+from amplify.tables.joined import joined
 from amplify.tables.layout import shown
 from amplify.tables.opening import refuse_too_much
 from amplify.tables.pool import pooled
-from amplify.tables.table import Table, joined
+from amplify.tables.table import Table
+from amplify.tables.where import where
 
 T = TypeVar("T")
 _LONGEST_LIST = 1 << 24  # bytes of a list of files
@@ -34,20 +39,39 @@ def open_sample(sources: str | Sequence[str]) -> Table:
     given = [sources] if isinstance(sources, str) else list(sources)
     if not given:
         raise InputError("input", "at least one file", "none", "name a file")
-    tables: list[Table] = []
+    opened: list[Table] = []
     try:
-        for source in listed_sources(given):
-            for file in _expanded(source):
-                table = open_table(file)
-                tables.append(_sharing(table, tables[0]) if tables else table)
-        places = [part.source for table in tables for part in table.parts]
-        refuse_twice(places, "files of one sample")
+        samples = [_sample(source, opened) for source in listed_sources(given)]
+        refuse_twice(
+            [part.source for table in opened for part in table.parts], "files of one sample"
+        )
         name = given[0] if len(given) == 1 else f"{given[0]} and {len(given) - 1} more"
-        return joined(name, tables)
+        # what the files say of their values has done its work
+        return joined(name, samples)._replace(bounds=None)
     except BaseException:
-        for table in tables:
+        for table in opened:
             table.close()
         raise
+
+
+def _sample(source: str, opened: list[Table]) -> Table:
+    """The events of FILES, or of FILES where CONDITION; `opened` are the tables of its files."""
+    files, condition = split_condition(source)
+    tables: list[Table] = []
+    for path, keys in _expanded(files):
+        opened.append(open_table(path))
+        table = with_keys(opened[-1], keys)
+        tables.append(_sharing(table, tables[0] if tables else opened[0]))
+    table = joined(files, tables)
+    return where(table, condition, source) if condition else table
+
+
+def split_condition(source: str) -> tuple[str, str]:
+    """FILES and CONDITION; a file may be called so."""
+    said = re.fullmatch(r"(.*?\S)\s+where\s+(.*\S)\s*", source, re.DOTALL)
+    if said is None or is_there(source):
+        return source, ""
+    return said[1], said[2]
 
 
 def listed_sources(sources: Sequence[str]) -> list[str]:
@@ -59,7 +83,7 @@ def listed_sources(sources: Sequence[str]) -> list[str]:
     """
     every: list[str] = []
     for source in sources:
-        if not source.startswith("@") or Path(source).exists():
+        if not source.startswith("@") or is_there(source):
             every.append(source)
             continue
         names = _names_in(source)
@@ -122,26 +146,33 @@ def open_table(source: str) -> Table:
     if not path.is_file():
         raise InputError(source, "a file", "no such file", "check the path")
     suffix = _suffix(path)
-    reader = READERS.get(suffix)
-    if reader is None:
+    if suffix not in READERS:
         raise _unread(source, path, suffix)
 
-    def opened() -> Table:
-        table = _guarded(source, path, lambda: reader(source, path, inside))
-        try:
-            refuse_no_events(table)
-            size = table.n * float(sum(dtype.itemsize for dtype in table.dtypes))
-            refuse_too_much(source, path, table.n, len(table.columns), size)
-        except InputError:
-            table.close()
-            raise
-        return table
+    table = pooled(source, path, _opened, inside)
+    # not the table itself, which would keep what it is made of
+    return table._replace(read=partial(_read, source, path, table.read))
 
-    table = pooled(source, path, opened)
-    read = table.read  # not the table itself, which would keep what it is made of
-    return table._replace(
-        read=lambda start, stop, names: _guarded(source, path, lambda: read(start, stop, names))
-    )
+
+def _opened(source: str, path: Path, inside: str) -> Table:
+    """The table of a file."""
+    reader = READERS[_suffix(path)]
+    table = _guarded(source, path, lambda: reader(source, path, inside))
+    try:
+        refuse_no_events(table)
+        size = table.n * float(sum(dtype.itemsize for dtype in table.dtypes))
+        refuse_too_much(source, path, table.n, len(table.columns), size)
+    except InputError:
+        table.close()
+        raise
+    return table
+
+
+def _read(
+    source: str, path: Path, read: Callable[..., list[Any]], start: int, stop: int, names: Any
+) -> list[Any]:
+    """Rows of a file, which may turn out to be broken only now."""
+    return _guarded(source, path, lambda: read(start, stop, names))
 
 
 def refuse_no_events(table: Table) -> None:
@@ -204,21 +235,36 @@ def _guarded(source: str, path: Path, action: Callable[[], T]) -> T:
         ) from None
 
 
-def _expanded(source: str) -> list[str]:
-    """The files of a glob, sorted; anything else as it is."""
+def _expanded(source: str) -> list[tuple[str, Mapping[str, Key]]]:
+    """The files of a glob or a folder, sorted, with what their folders say of them; anything else
+    as it is.
+    """
     _refuse_remote(source)
     path, inside = _split(source)
+    if path.is_dir():
+        return [
+            (f"{name}:{inside}" if inside else str(name), keys)
+            for name, keys in files_in(path, tuple(READERS))
+        ]
     if source == "-" or path.exists() or not glob.has_magic(str(path)):
-        return [source]
+        return [(source, {})]
     names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  the pattern may be absolute
     if not names:
         raise InputError(source, "files that match", "none", "check the pattern")
-    return [f"{name}:{inside}" if inside else name for name in names]
+    return [(f"{name}:{inside}" if inside else name, {}) for name in names]
+
+
+def is_there(name: str) -> bool:
+    """Whether there is such a file; a long condition is no name of one."""
+    try:
+        return Path(name).exists()
+    except OSError:
+        return False
 
 
 def _split(source: str) -> tuple[Path, str]:
     """FILE and path/inside; a colon belongs to the name of a file that exists with it."""
-    if Path(source).exists() or ":" not in source:
+    if is_there(source) or ":" not in source:
         return Path(source), ""
     name, inside = source.rsplit(":", 1)
     return Path(name), inside.strip("/")

@@ -1,15 +1,11 @@
-"""A table: named columns of numbers, read by ranges of rows. Readers of formats make them;
-several files join to one.
-"""
+"""A table: named columns of numbers, read by ranges of rows. Readers of formats make them."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from amplify.errors import InputError
-from amplify.text import listed
 
 
 class Part(NamedTuple):
@@ -18,6 +14,10 @@ class Part(NamedTuple):
     source: str
     path: Path
     n: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # where it is also for processes that run elsewhere
+        return Part, (self.source, Path(os.path.abspath(self.path)), self.n)  # noqa: PTH100
 
 
 class Array(NamedTuple):
@@ -56,7 +56,15 @@ class Table(NamedTuple):
     takes their names too, and gives [row, ...] of those with a fixed shape, `Jagged` of the others.
     The elements of a fixed shape are columns as well, `name[3]`; a jagged array is `refused` as a
     column. Columns that a user's function makes of the others are `made`: they are looked at where
-    none are named. Other files that those of `parts` point to are in `points_to`.
+    none are named. Other files that those of `parts` point to are in `points_to`. Reading begins at
+    the rows `starts`, in ascending order, and decodes what is between; None is anywhere. From a
+    start on, `batch(columns)` rows are decoded at once: asked for alone they need not be put
+    together.
+
+    `bounds(start, stop, name)` are the least and the largest number that a column may have in these
+    rows, where the file says it; what is no number there is not within. Where only some rows of the
+    files are events, `row_of` an event is its row in the files. What is too large to be sent to
+    other machines `is_here`; what threads may read at once from one open file `is_shared`.
     """
 
     source: str
@@ -72,6 +80,34 @@ class Table(NamedTuple):
     arrays: Mapping[str, Array] = {}
     made: tuple[str, ...] = ()
     points_to: tuple[Path, ...] = ()
+    starts: np.ndarray | None = None
+    batch: Callable[[int], int] | None = None
+    bounds: Callable[[int, int, str], tuple[float, float] | None] | None = None
+    row_of: Callable[[int], int] | None = None
+    is_here: bool = False
+    is_shared: bool = False
+
+    def batches(self, start: int, stop: int, columns: int) -> list[int]:
+        """Borders of what is decoded at once of these rows, their ends included."""
+        if self.batch is None or self.starts is None:
+            return [start, stop]
+        rows = self.batch(columns)
+        group = int(np.searchsorted(self.starts, start, side="right")) - 1
+        borders = [start]
+        while borders[-1] < stop:
+            begin = int(self.starts[group])
+            group += 1
+            end = int(self.starts[group]) if group < len(self.starts) else self.n
+            first = begin + rows * ((borders[-1] - begin) // rows + 1)
+            borders += [*range(first, min(end, stop), rows), min(end, stop)]
+        return borders
+
+    def is_movable(self) -> bool:
+        """Whether other machines may read it themselves: files that have names, and nothing that a
+        function of this process makes.
+        """
+        named = all(part.source != "-" for part in self.parts)
+        return bool(self.parts) and named and not self.made and not self.is_here
 
     def dtype(self, name: str) -> np.dtype:
         """float32 where that holds every value of a column or an array, else float64."""
@@ -107,109 +143,10 @@ def elements(name: str, shape: tuple[int, ...]) -> list[str]:
     return [f"{name}[{','.join(map(str, place))}]" for place in np.ndindex(*shape)]
 
 
-def joined(source: str, tables: Sequence[Table]) -> Table:
-    """Several files as one sample, in their order.
-
-    Raises:
-        InputError: the files have different columns.
-    """
-    first = tables[0]
-    if len(tables) == 1:
-        return first
-    arrays = _common_arrays(tables)
-    index = {name for table in tables for name in table.index}
-    # columns that are elements of what is jagged in another file
-    loose = {
-        column
-        for name, array in arrays.items()
-        for table in tables
-        for column in table.columns
-        if None in array.shape and column.startswith(f"{name}[")
-    }
-    for table in tables[1:]:
-        differ = sorted((set(table.columns) ^ set(first.columns)) - index - loose)
-        if differ:
-            raise InputError(
-                table.source,
-                f"the columns of {first.source}",
-                f"a difference in {listed(differ)}",
-                "files of one sample are alike",
-            )
-    ends = np.cumsum([table.n for table in tables])
-
-    def read(start: int, stop: int, names: Sequence[str]) -> list[Any]:
-        pieces = []
-        for table, end in zip(tables, ends, strict=True):
-            begin = int(end) - table.n
-            if start < end and stop > begin:
-                pieces.append(table.read(max(start - begin, 0), min(stop - begin, table.n), names))
-        whole = [_together(piece) for piece in zip(*pieces, strict=True)]
-        jagged = [name in arrays and None in arrays[name].shape for name in names]
-        return [_as_jagged(x) if j else x for x, j in zip(whole, jagged, strict=True)]
-
-    def close() -> None:
-        for table in tables:
-            table.close()
-
-    # some files may have labels of rows that others lack
-    everywhere = set.intersection(*(set(table.columns) for table in tables)) - loose
-    columns = tuple(c for c in first.columns if c in everywhere)
-    # a file in single and another in double precision are read in double
-    kinds = [dict(zip(table.columns, table.dtypes, strict=True)) for table in tables]
-    dtypes = tuple(np.result_type(*(read_as(kind[name]) for kind in kinds)) for name in columns)
-    refused = {name: why for table in reversed(tables) for name, why in table.refused.items()}
-    return Table(
-        source,
-        columns,
-        dtypes,
-        int(ends[-1]),
-        read,
-        tuple(p for t in tables for p in t.parts),
-        close,
-        refused,
-        index=tuple(name for name in columns if name in index),
-        arrays=arrays,
-        points_to=tuple(dict.fromkeys(path for table in tables for path in table.points_to)),
-    )
-
-
-def _common_arrays(tables: Sequence[Table]) -> dict[str, Array]:
-    """Arrays that all tables have; an axis whose size differs between files is jagged."""
-    common = {}
-    for name, array in tables[0].arrays.items():
-        if not all(name in table.arrays for table in tables):
-            continue
-        versions = [table.arrays[name] for table in tables]
-        shapes = {version.shape for version in versions}
-        if len({shape[1:] for shape in shapes}) == 1:
-            first = array.shape[0] if len(shapes) == 1 else None
-            dtype = np.result_type(*(version.dtype for version in versions))
-            common[name] = Array((first, *array.shape[1:]), dtype)
-    return common
-
-
-def _together(pieces: Sequence[Any]) -> Any:
-    """Rows of several files, one after the other."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not any(isinstance(piece, Jagged) for piece in pieces) and (
-        len({piece.shape[1:] for piece in pieces}) == 1
-    ):
-        return np.concatenate(pieces)
-    jagged = [_as_jagged(piece) for piece in pieces]
-    return Jagged(*(np.concatenate(both) for both in zip(*jagged, strict=True)))
-
-
-def _as_jagged(values: Any) -> Jagged:
-    """Rows [row, k, ...] as rows whose number of values happens to be the same."""
-    if isinstance(values, Jagged):
-        return values
-    count = np.full(len(values), values.shape[1])
-    return Jagged(values.reshape(-1, *values.shape[2:]), count)
-
-
 def locate(table: Table, row: int) -> tuple[str, int]:
     """The file of a row, and the row in it; an array is its own file."""
+    if table.row_of is not None:
+        row = table.row_of(row)
     if not table.parts:
         return table.source, row
     for part in table.parts:

@@ -3,16 +3,18 @@ at once.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.training.memory import in_groups, in_turns
+from amplify.training.mesh import OF_ALL, OF_MEMBER, cut, is_cpu, on_devices
 from amplify.training.stopping import Stopping
 from amplify.training.trained import Ensemble
 from amplify.types import Generator, Params
@@ -42,7 +44,7 @@ def ensemble(
     x: Float[Array, "n dim"],
     rows: Int[Array, "member n_train"],
     weight: Float[Array, " n"],
-    devices: tuple[Any, ...],
+    mesh: Mesh,
     members: int,
 ) -> Ensemble:
     """The members, fitted; `losses` [member, 1] is that of at most a thousand of a member's events.
@@ -53,49 +55,42 @@ def ensemble(
         x: table of events.
         rows: which events each member learns from, as many members for every device.
         weight: of the events.
-        devices: over which the members are shared out.
+        mesh: over which the members are shared out.
         members: the first so many count; the others only fill up the devices.
     """
-    params, loss = _compiled(generator, devices)(keys, rows, x, weight)
+    params, loss = _compiled(generator, mesh)(keys, rows, x, weight)
     fitted = Ensemble(params, loss[:, None], _diverged_at(params, loss), generator)
-    return jax.tree.map(lambda leaf: leaf[:members], fitted)
+    return cut(fitted, members)
 
 
 @lru_cache(maxsize=32)
 def _compiled(
-    generator: Generator, devices: tuple[Any, ...]
+    generator: Generator, mesh: Mesh
 ) -> Callable[[Any, Any, Any, Any], tuple[Params, Float[Array, " member"]]]:
     """`fitted(keys, rows, x, weight)` -> params [member, ...] and the loss of each member on some
-    of its own events, with the members shared out over the devices.
+    of its own events, with the members shared out over the mesh.
     """
-    of_member, of_all = PartitionSpec("member"), PartitionSpec()
-    mesh = Mesh(np.asarray(devices), ("member",))
     assert generator.fit is not None
     fit = generator.fit
 
-    @jax.jit
-    @partial(
-        jax.shard_map,
-        mesh=mesh,
-        in_specs=(of_member, of_member, of_all, of_all),
-        out_specs=of_member,
-        check_vma=False,
-    )
-    def fitted(
-        keys: Key[Array, " member"],
-        rows: Int[Array, "member n_train"],
-        x: Float[Array, "n dim"],
-        weight: Float[Array, " n"],
-    ) -> tuple[Params, Float[Array, " member"]]:
-        def of_one(member: tuple[PRNGKeyArray, Array]) -> tuple[Params, Array]:
-            key, rows = member
-            params = fit(key, x[rows], weight[rows])
-            some = rows[:_MOST_LOOKED_AT]
-            return params, generator.loss(params, key, x[some], weight[some])
+    def fitted_by(at_once: int | None) -> Any:
+        def fitted(
+            keys: Key[Array, " member"],
+            rows: Int[Array, "member n_train"],
+            x: Float[Array, "n dim"],
+            weight: Float[Array, " n"],
+        ) -> tuple[Params, Float[Array, " member"]]:
+            def of_one(member: tuple[PRNGKeyArray, Array]) -> tuple[Params, Array]:
+                key, rows = member
+                params = fit(key, x[rows], weight[rows])
+                some = rows[:_MOST_LOOKED_AT]
+                return params, generator.loss(params, key, x[some], weight[some])
 
-        return jax.lax.map(of_one, (keys, rows))
+            return in_turns(of_one, (keys, rows), at_once)
 
-    return fitted
+        return on_devices(fitted, mesh, (OF_MEMBER, OF_MEMBER, OF_ALL, OF_ALL))
+
+    return fitted_by(None) if is_cpu(mesh) else in_groups(fitted_by, mesh)
 
 
 def _diverged_at(params: Params, loss: Float[Array, " member"]) -> Int[Array, " member"]:

@@ -1,5 +1,6 @@
 """Settings of one training, and the optimiser they stand for."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -11,6 +12,10 @@ from amplify.types import Params
 UNTRAINED = "fixed"  # key of a dict of params under which nothing is trained
 
 Schedule = Literal["cosine", "constant"]
+Products = Literal["float32", "bfloat16"]
+
+# what JAX calls products of matrices whose factors are rounded, and whose sums are not
+_ROUNDED = {"bfloat16": "BF16_BF16_F32"}
 
 
 class FitConfig(NamedTuple):
@@ -34,6 +39,11 @@ class FitConfig(NamedTuple):
         average: decay d of an exponential moving average of the params, d a + (1 - d) params in
             every step and less in the first ones; the average is what training returns. None or 0
             returns the params themselves.
+        products: of matrices in the networks, and in their gradients: "bfloat16" rounds the factors
+            to eight bits and adds up in single precision, which is faster where large products are
+            what an accelerator is busy with. Params, their moments, splines, states of differential
+            equations and losses stay in single precision, and so do rotations and boosts. A CPU,
+            which has no such products, stays in single precision altogether.
     """
 
     steps: int = 1000
@@ -45,6 +55,7 @@ class FitConfig(NamedTuple):
     schedule: Schedule = "cosine"
     warm_up: int = 0
     average: float | None = None
+    products: Products = "float32"
 
     @classmethod
     def for_integrals(cls, n_train: int) -> "FitConfig":
@@ -83,6 +94,12 @@ def optimiser(config: FitConfig) -> optax.GradientTransformation:
         schedule = optax.join_schedules([rising, schedule], [config.warm_up])
     adamw = optax.adamw(schedule, weight_decay=config.weight_decay, mask=are_trained)
     return optax.chain(optax.clip_by_global_norm(config.clip), adamw)
+
+
+def products_of(config: FitConfig) -> AbstractContextManager[Any]:
+    """Inside of it, networks are traced with the products that the config asks for."""
+    rounded = _ROUNDED.get(config.products)
+    return nullcontext() if rounded is None else jax.default_matmul_precision(rounded)
 
 
 def averaged(config: FitConfig, average: Params, params: Params, index: Any) -> Params:

@@ -8,13 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.errors import MissingExtraError
 from amplify.training import posterior
 from amplify.training.config import FitConfig
+from amplify.training.memory import in_groups, in_turns
+from amplify.training.mesh import OF_ALL, OF_MEMBER, is_cpu, on_devices, split
 from amplify.types import Generator, Params
 
 Dynamics = Literal["sghmc", "sgld"]
@@ -136,90 +137,81 @@ def integrators() -> Any:
     return diffusions
 
 
-def compiled(
-    generator: Generator, config: SGMCMCConfig, devices: tuple[Any, ...]
-) -> tuple[Callable, Callable]:
+def compiled(generator: Generator, config: SGMCMCConfig, mesh: Mesh) -> tuple[Callable, Callable]:
     """`start(keys, params, x, weight)` -> (states, frames), and `advance(states, frames, x, weight,
     steps)` -> (states, params [chain, parameter], losses [chain, step]), with the chains shared out
-    over the devices.
+    over the mesh.
     """
     dials = Dials(config.step_size, config.friction, config.temperature)
     dials = jax.tree.map(jnp.float32, dials)
     same_code = config._replace(step_size=1.0, friction=1.0, temperature=1.0)
     same_code = same_code._replace(chains=1, burn_in=0, start=None)
-    start, advance = _jitted(generator, same_code, devices)
+    start, advance = _jitted(generator, same_code, mesh)
     return start, partial(advance, dials)
 
 
 @lru_cache(maxsize=32)  # compiling takes seconds, and other events want the same code
-def _jitted(
-    generator: Generator, config: SGMCMCConfig, devices: tuple[Any, ...]
-) -> tuple[Callable, Callable]:
-    of_chain, of_all = PartitionSpec("chain"), PartitionSpec()
-    mesh = Mesh(np.asarray(devices), ("chain",))
-    shared_out = partial(jax.shard_map, mesh=mesh, out_specs=of_chain, check_vma=False)
-    # on a CPU one chain after the other is as fast as all at once
-    one_by_one = devices[0].platform == "cpu"
-
-    def mapped(function: Callable, chains: Any) -> Any:
-        return jax.lax.map(function, chains) if one_by_one else jax.vmap(function)(chains)
-
+def _jitted(generator: Generator, config: SGMCMCConfig, mesh: Mesh) -> tuple[Callable, Callable]:
     move = _mover(config)
     energy_and_gradient = jax.value_and_grad(posterior.potential(generator, config.prior_width))
 
-    @jax.jit
-    @partial(shared_out, in_specs=(of_chain, of_chain, of_all, of_all))
-    def start(keys: Array, params: Params, x: Array, weight: Array) -> tuple[State, Frame]:
-        def of_one(chain: tuple[Array, Params]) -> tuple[State, Frame]:
-            key, params = chain
-            key_scale, key_steps = jax.random.split(key)
-            centre, fixed = posterior.parted(params)
-            scale = jnp.ones_like(centre)
-            if config.precondition:
-                squares = _squared_gradients(generator, key_scale, params, x, weight)
-                scale = (squares / squares.mean() + _DAMPING) ** -config.precondition
-            state = State(jnp.zeros_like(centre), jnp.zeros_like(centre), jnp.int32(-1))
-            return state, Frame(key_steps, centre, scale, fixed)
+    def start_by(at_once: int | None) -> Any:
+        def start(keys: Array, params: Params, x: Array, weight: Array) -> tuple[State, Frame]:
+            def of_one(chain: tuple[Array, Params]) -> tuple[State, Frame]:
+                key, params = chain
+                key_scale, key_steps = jax.random.split(key)
+                centre, fixed = posterior.parted(params)
+                scale = jnp.ones_like(centre)
+                if config.precondition:
+                    squares = _squared_gradients(generator, key_scale, params, x, weight)
+                    scale = (squares / squares.mean() + _DAMPING) ** -config.precondition
+                state = State(jnp.zeros_like(centre), jnp.zeros_like(centre), jnp.int32(-1))
+                return state, Frame(key_steps, centre, scale, fixed)
 
-        return mapped(of_one, (keys, params))
+            return in_turns(of_one, (keys, params), at_once)
 
-    @jax.jit
-    @partial(shared_out, in_specs=(of_all, of_chain, of_chain, of_all, of_all, of_all))
-    def advance(
-        dials: Dials, state: State, frame: Frame, x: Array, weight: Array, steps: Array
-    ) -> tuple[State, Array, Array]:
+        return on_devices(start, mesh, (OF_MEMBER, OF_MEMBER, OF_ALL, OF_ALL))
+
+    def step(
+        dials: Dials, frame: Frame, table: tuple[Array, Array], state: State, index: Array
+    ) -> tuple[State, Array]:
+        x, weight = table
         n = posterior.n_worth(weight)
+        keys = jax.random.split(jax.random.fold_in(frame.key, index), 3)
+        key_batch, key_loss, key_noise = keys
+        batch = jax.random.randint(key_batch, (config.batch,), 0, len(x))
+        events = split(mesh, (x[batch], weight[batch]))
+        position = frame.centre + frame.scale * state.z
+        energy, gradient = energy_and_gradient(position, frame.fixed, key_loss, *events, n)
+        z, momentum = move(dials, key_noise, state, -frame.scale * gradient, index, n)
+        finite = jnp.isfinite(energy) & jnp.isfinite(gradient).all()
+        was_alive = state.diverged_at < 0
+        alive = was_alive & finite
+        diverged_at = jnp.where(was_alive & ~finite, index, state.diverged_at)
+        moved = State(
+            jnp.where(alive, z, state.z),
+            jnp.where(alive, momentum, state.momentum),
+            diverged_at.astype(jnp.int32),
+        )
+        return moved, jnp.where(alive, energy / n, jnp.nan)
 
-        def of_one(chain: tuple[State, Frame]) -> tuple[State, Array, Array]:
-            state, frame = chain
+    def advance_by(at_once: int | None) -> Any:
+        def advance(
+            dials: Dials, state: State, frame: Frame, x: Array, weight: Array, steps: Array
+        ) -> tuple[State, Array, Array]:
+            def of_one(chain: tuple[State, Frame]) -> tuple[State, Array, Array]:
+                state, frame = chain
+                one = partial(step, dials, frame, (x, weight))
+                state, losses = jax.lax.scan(one, state, steps)
+                return state, frame.centre + frame.scale * state.z, losses
 
-            def step(state: State, index: Array) -> tuple[State, Array]:
-                key_batch, key_loss, key_noise = jax.random.split(
-                    jax.random.fold_in(frame.key, index), 3
-                )
-                batch = jax.random.randint(key_batch, (config.batch,), 0, len(x))
-                position = frame.centre + frame.scale * state.z
-                energy, gradient = energy_and_gradient(
-                    position, frame.fixed, key_loss, x[batch], weight[batch], n
-                )
-                z, momentum = move(dials, key_noise, state, -frame.scale * gradient, index, n)
-                finite = jnp.isfinite(energy) & jnp.isfinite(gradient).all()
-                was_alive = state.diverged_at < 0
-                alive = was_alive & finite
-                diverged_at = jnp.where(was_alive & ~finite, index, state.diverged_at)
-                moved = State(
-                    jnp.where(alive, z, state.z),
-                    jnp.where(alive, momentum, state.momentum),
-                    diverged_at.astype(jnp.int32),
-                )
-                return moved, jnp.where(alive, energy / n, jnp.nan)
+            return in_turns(of_one, (state, frame), at_once)
 
-            state, losses = jax.lax.scan(step, state, steps)
-            return state, frame.centre + frame.scale * state.z, losses
+        return on_devices(advance, mesh, (OF_ALL, OF_MEMBER, OF_MEMBER, OF_ALL, OF_ALL, OF_ALL))
 
-        return mapped(of_one, (state, frame))
-
-    return start, advance
+    if is_cpu(mesh):  # one after the other is as fast as all at once
+        return start_by(None), advance_by(None)
+    return in_groups(start_by, mesh), in_groups(advance_by, mesh)
 
 
 def _mover(config: SGMCMCConfig) -> Callable:

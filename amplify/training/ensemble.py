@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.training.checkpoint import Folder
 from amplify.training.fit import FitConfig, StepProgress, Stopping, fit_members, fit_on_all
 from amplify.training.trained import Ensemble
 from amplify.types import Generator
@@ -32,6 +33,7 @@ def fit_ensemble(
     config: FitConfig | None = None,
     stop: Stopping | None = None,
     progress: StepProgress | None = None,
+    checkpoint: Folder | None = None,
 ) -> Ensemble:
     """Trains `members` networks with initialisations of their own, each on a bootstrap of the
     events x or all on the same events (docs/method, Averaging amplification).
@@ -58,9 +60,14 @@ def fit_ensemble(
             share that all leave out where all have the same events. What was kept is in
             `ensemble.stopped`.
         progress: called with (step, steps, mean loss [member]) some 40 times, or at every check.
+        checkpoint: a folder for checkpoints of this training, every ten seconds or more, and at its
+            end if it took so long. The same call goes on from the last one, on the same devices
+            with the same bits as if it had never been interrupted; the folder stays until somebody
+            removes it. Generators that are fitted at once need none.
 
     Raises:
-        InputError: fewer than one member, an unknown resampling, or events as `fit` refuses them.
+        InputError: fewer than one member, an unknown resampling, events as `fit` refuses them, or a
+            checkpoint folder with another training or anything else in it.
         DivergedError: a member's loss became infinite or nan; the others are in
             `error.ensemble.survivors()`.
     """
@@ -70,6 +77,7 @@ def fit_ensemble(
     key_rows, key_fit = jax.random.split(key)
     keys = jax.random.split(key_fit, members)
     settings: dict[str, Any] = {"weight": weight, "config": config, "stop": stop}
+    settings["checkpoint"] = checkpoint
     if resample == "none":
         same = fit_on_all(key_rows, keys, generator, x, progress=progress, **settings)
         return replace(same, method="same data")

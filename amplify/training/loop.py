@@ -1,21 +1,22 @@
-"""The compiled part of training: one member as one scan over minibatches, members shared out over
-the devices.
+"""The compiled part of training: one member as one scan over minibatches, members and their
+minibatches shared out over the mesh of devices.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.training import own_events
-from amplify.training.config import FitConfig, averaged, optimiser
-from amplify.training.memory import in_groups
+from amplify.training.config import FitConfig, averaged, optimiser, products_of
+from amplify.training.memory import in_groups, in_turns
+from amplify.training.mesh import OF_ALL, OF_MEMBER, is_cpu, on_devices, split
 from amplify.types import Generator, Params, Trainable, Truncation
 
 
@@ -64,27 +65,23 @@ class _Table(NamedTuple):
 
 @lru_cache(maxsize=32)  # compiling takes seconds, and the same generator is often trained again
 def compiled(
-    generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]
+    generator: Generator | Trainable, config: FitConfig, mesh: Mesh
 ) -> tuple[Callable, Callable]:
     """`start(keys) -> State` and `advance(state, keys, rows, x, weight, steps) -> (State, Report of
-    arrays [member, step])`, with the members shared out over the devices: one after the other on a
+    arrays [member, step])`, with the members shared out over the mesh: one after the other on a
     CPU, where it is as fast as all at once; on accelerators as many at once as fit.
     """
-    start, advance_by = jitted(generator, config, devices)
-    on_cpu = devices[0].platform == "cpu"
-    return start, advance_by(None) if on_cpu else in_groups(advance_by, devices)
+    start, advance_by = jitted(generator, config, mesh)
+    return start, advance_by(None) if is_cpu(mesh) else in_groups(advance_by, mesh)
 
 
 def jitted(
-    generator: Generator | Trainable, config: FitConfig, devices: tuple[Any, ...]
+    generator: Generator | Trainable, config: FitConfig, mesh: Mesh
 ) -> tuple[Callable, Callable[[int | None], Any]]:
     """Jitted `start`, and `advance` by the number of members of a device that train at once; None
     for one after the other.
     """
     adamw = optimiser(config)
-    of_member, of_all = PartitionSpec("member"), PartitionSpec()
-    mesh = Mesh(np.asarray(devices), ("member",))
-    shared_out = partial(jax.shard_map, mesh=mesh, out_specs=of_member, check_vma=False)
 
     def start_member(key: PRNGKeyArray) -> State:
         params = generator.init(jax.random.fold_in(key, 0))
@@ -93,33 +90,28 @@ def jitted(
         own = None if truncation is None else own_events.none_yet(truncation, config.batch)
         return State(params, adamw.init(params), jnp.int32(-1), average, own)
 
-    @jax.jit
-    @partial(shared_out, in_specs=of_member)
-    def start(keys: Array) -> State:
-        return jax.vmap(start_member)(keys)
-
     def advance_by(at_once: int | None) -> Any:
-        @partial(jax.jit, donate_argnums=0)
-        @partial(shared_out, in_specs=(of_member, of_member, of_member, of_all, of_all, of_all))
         def advance(
             state: State, keys: Array, rows: Array, x: Array, weight: Array, steps: Array
         ) -> tuple[State, Report]:
             def advance_member(member: tuple[State, PRNGKeyArray, Array]) -> tuple[State, Report]:
                 state, key, rows = member
-                step = partial(_step, generator, config, adamw, _Table(x, weight), rows, key)
+                step = partial(_step, generator, config, adamw, mesh, _Table(x, weight), rows, key)
                 return jax.lax.scan(step, state, steps)
 
-            return jax.lax.map(advance_member, (state, keys, rows), batch_size=at_once)
+            return in_turns(advance_member, (state, keys, rows), at_once)
 
-        return advance
+        specs = OF_MEMBER, OF_MEMBER, OF_MEMBER, OF_ALL, OF_ALL, OF_ALL
+        return on_devices(advance, mesh, specs, donate=(0,))
 
-    return start, advance_by
+    return on_devices(jax.vmap(start_member), mesh, OF_MEMBER), advance_by
 
 
 def _step(
     generator: Generator | Trainable,
     config: FitConfig,
     adamw: optax.GradientTransformation,
+    mesh: Mesh,
     table: _Table,
     rows: Int[Array, " n_train"],
     key: PRNGKeyArray,
@@ -140,7 +132,7 @@ def _step(
         strength = own_events.strength(index, config.steps)
         x, weight, scale = own_events.completed(truncation, own, key_choice, strength, *events)
         events = _Table(x, weight)
-    loss, gradient = _loss_and_gradient(generator, config, state.params, key_loss, events)
+    loss, gradient = _loss_and_gradient(generator, config, mesh, state.params, key_loss, events)
     loss, gradient = jax.tree.map(lambda value: scale * value, (loss, gradient))
     updates, moments = adamw.update(gradient, state.optimiser, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -167,15 +159,20 @@ def truncation_of(generator: Generator | Trainable) -> Truncation | None:
 def _loss_and_gradient(
     generator: Generator | Trainable,
     config: FitConfig,
+    mesh: Mesh,
     params: Params,
     key: PRNGKeyArray,
     events: _Table,
 ) -> tuple[Float[Array, ""], Params]:
     """Of a minibatch, at once or as the weighted mean over micro-batches."""
-    loss_and_gradient = jax.value_and_grad(generator.loss)
+
+    def loss_and_gradient(*arguments: Any) -> tuple[Array, Params]:
+        with nullcontext() if is_cpu(mesh) else products_of(config):
+            return jax.value_and_grad(generator.loss)(*arguments)
+
     count = config.batch // (config.micro_batch or config.batch)
     if count == 1:
-        return loss_and_gradient(params, key, *events)
+        return loss_and_gradient(params, key, *split(mesh, events))
     x, weight = events
     all_weights = weight.sum()
 
@@ -184,7 +181,7 @@ def _loss_and_gradient(
     ) -> tuple[tuple[Array, Params], None]:
         key, x, weight = micro_batch
         share = weight.sum() / all_weights  # a loss is a weighted mean over its events
-        of_batch = loss_and_gradient(params, key, x, weight)
+        of_batch = loss_and_gradient(params, key, *split(mesh, _Table(x, weight)))
         return jax.tree.map(lambda a, b: a + share * b, total, of_batch), None
 
     nothing = (jnp.zeros((), x.dtype), jax.tree.map(jnp.zeros_like, params))

@@ -161,7 +161,8 @@ def _sampled(
 ) -> tuple[_Trace, Params]:
     """All iterations of all chains, and the params that stay as they are [chain, ...]."""
     chains, iterations = config.chains, config.warm_up + config.draws
-    devices = jax.devices()[: min(len(jax.devices()), chains)]
+    ours = jax.local_devices()  # each of several processes samples all chains
+    devices = ours[: min(len(ours), chains)]
     # every device has as many chains, the last one is repeated
     size = math.ceil(chains / len(devices)) * len(devices)
     padded = np.minimum(np.arange(size), chains - 1)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from amplify.errors import InputError
+from amplify.training.checkpoint import Folder
 from amplify.training.fit import FitConfig, StepProgress, fit_members
 from amplify.training.trained import Ensemble
 
@@ -29,6 +30,7 @@ def fit_refits(
     n_train: int,
     config: FitConfig | None = None,
     progress: StepProgress | None = None,
+    checkpoint: Folder | None = None,
 ) -> Ensemble:
     """Trains the generator of an ensemble `members` times again, each on n_train events of its own
     that the pool of the ensemble generated.
@@ -55,6 +57,7 @@ def fit_refits(
         config: the settings that the ensemble was trained with; those for integrals of so many
             events by default. Where a `Stopping` ended its training, as many steps as it kept.
         progress: as for `fit_ensemble`.
+        checkpoint: a folder for checkpoints of the refits, as for `fit_ensemble`.
 
     Raises:
         InputError: fewer than one refit or event, members that are classifiers, or an ensemble
@@ -75,6 +78,6 @@ def fit_refits(
         raise InputError("events of the pool", "finite numbers", "nan or infinity", fix)
     rows = jnp.arange(len(x)).reshape(members, n_train)
     keys = jax.random.split(key_fit, members)
-    settings: dict[str, Any] = {"config": config, "progress": progress}
+    settings: dict[str, Any] = {"config": config, "progress": progress, "checkpoint": checkpoint}
     refits = fit_members(keys, ensemble.generator, x, rows, **settings)
     return replace(refits, method="refit")

@@ -7,20 +7,21 @@ what a minibatch adds to the noise grows with it: a small step is closer to the 
 slower to get anywhere.
 """
 
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
 from amplify.training import posterior
-from amplify.training.dynamics import SGMCMCConfig, compiled, integrators
+from amplify.training.chains import Chains, drawn
+from amplify.training.checkpoint import Folder, checkpoints, inner
+from amplify.training.dynamics import SGMCMCConfig, integrators
 from amplify.training.fit import FitConfig, StepProgress, fit_members
 from amplify.training.trained import Ensemble
-from amplify.types import Generator, Params
+from amplify.types import Generator
 
 __all__ = ["SGMCMCConfig", "fit_sgmcmc"]
 
@@ -34,6 +35,7 @@ def fit_sgmcmc(
     weight: Float[Any, " n"] | None = None,
     config: SGMCMCConfig | None = None,
     progress: StepProgress | None = None,
+    checkpoint: Folder | None = None,
 ) -> Ensemble:
     """Members are draws of the posterior of a generator given the events x, of chains driven by
     minibatches (docs/method, Averaging amplification).
@@ -55,6 +57,8 @@ def fit_sgmcmc(
         config: settings of the chains.
         progress: called with (step, steps, mean loss [chain]) in the training that chains start
             from, and then at every draw.
+        checkpoint: a folder for checkpoints of that training and of the chains, as for
+            `fit_ensemble`.
 
     Returns:
         The ensemble, with `losses` those of the minibatches between a member and the draw before.
@@ -73,11 +77,15 @@ def fit_sgmcmc(
     first = _half_a_training(n) if config.start is None else config.start
     rows = jnp.broadcast_to(jnp.arange(n), (chains, n))
     keys = jax.random.split(key_start, chains)
-    start = fit_members(keys, generator, x, rows, weight=weight, config=first, progress=progress)
+    settings: dict[str, Any] = {"weight": weight, "config": first, "progress": progress}
+    settings["checkpoint"] = inner(checkpoint, "start")
+    start = fit_members(keys, generator, x, rows, **settings)
     x = jnp.asarray(x, jnp.float32)
     weight = jnp.ones(n, x.dtype) if weight is None else jnp.asarray(weight, x.dtype)
     keys = jax.random.split(key_chains, chains)
-    ensemble = _drawn(keys, generator, start.params, x, weight, members, config, progress)
+    all_chains = Chains(keys, generator, start.params, x, weight, members, config)
+    with checkpoints(inner(checkpoint, "chains"), all_chains.settings) as kept:
+        ensemble = drawn(all_chains, kept, progress)
     _refuse_divergence(ensemble, chains)
     return ensemble
 
@@ -85,46 +93,6 @@ def fit_sgmcmc(
 def _half_a_training(n: int) -> FitConfig:
     whole = FitConfig.for_integrals(n)
     return whole._replace(steps=whole.steps // 2)
-
-
-def _drawn(
-    keys: Key[Any, " chain"],
-    generator: Generator,
-    params: Params,
-    x: Float[Array, "n dim"],
-    weight: Float[Array, " n"],
-    members: int,
-    config: SGMCMCConfig,
-    progress: StepProgress | None,
-) -> Ensemble:
-    """Members by turns of the chains: member m is a draw of chain m modulo chains."""
-    chains = len(keys)
-    devices = jax.devices()[: min(len(jax.devices()), chains)]
-    # every device has as many chains, the last one is repeated
-    size = math.ceil(chains / len(devices)) * len(devices)
-    padded = np.minimum(np.arange(size), chains - 1)
-    keys, params = keys[padded], jax.tree.map(lambda leaf: leaf[padded], params)
-    start, advance = compiled(generator, config, tuple(devices))
-    state, frame = start(keys, params, x, weight)
-    draws = config.burn_in + math.ceil(members / chains)
-    positions, losses, ends = [], [], []
-    for draw in range(draws):
-        steps = jnp.arange(draw * config.between, (draw + 1) * config.between)
-        state, position, loss = advance(state, frame, x, weight, steps)
-        if progress is not None:
-            mean = np.asarray(loss)[:chains].mean(axis=1)
-            progress((draw + 1) * config.between, draws * config.between, mean)
-        if draw >= config.burn_in:
-            positions.append(position[:chains])
-            losses.append(loss[:chains])
-            ends.append(jnp.full(chains, (draw + 1) * config.between))
-    fixed = jax.tree.map(lambda leaf: leaf[np.arange(members) % chains], frame.fixed)
-    flat, losses, end = (jnp.concatenate(p)[:members] for p in (positions, losses, ends))
-    # a draw is fine if the gradient at it was finite, which the step after it says
-    failed = state.diverged_at[np.arange(members) % chains]
-    diverged = jnp.where((failed >= 0) & (failed <= end), failed, -1).astype(jnp.int32)
-    params = jax.vmap(posterior.joiner(generator))(flat, fixed)
-    return Ensemble(params, losses, diverged, generator, method="sgmcmc")
 
 
 def _check(generator: Generator, members: int, config: SGMCMCConfig) -> None:

@@ -7,17 +7,29 @@ where it should), and a member's own likelihood would stop too early for the poo
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 from scipy.special import logsumexp
 
 from amplify.errors import InputError
+from amplify.training.memory import in_groups, in_turns
+from amplify.training.mesh import (
+    OF_ALL,
+    OF_MEMBER,
+    Layout,
+    everywhere,
+    is_cpu,
+    on_devices,
+    on_host,
+    padded,
+    split,
+)
 from amplify.types import Generator, Params, Trainable
 
 Criterion = Literal["density", "loss"]
@@ -80,8 +92,21 @@ class Watch:
             self._best = jax.tree.map(jnp.copy, params)  # the loop reuses the memory of its state
         self._steps.append(step)
         self._values.append(value)
-        since = len(self._values) - 1 - int(np.argmin(self._values))
+        return self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether the training has ended."""
+        since = len(self._values) - 1 - int(np.argmin(self._values)) if self._values else 0
         return since >= self._stop.patience
+
+    def seen(self) -> tuple[Params, np.ndarray, np.ndarray]:
+        """What a checkpoint needs: the best params, steps and values of the checks so far."""
+        return self._best, np.array(self._steps), np.array(self._values)
+
+    def go_on(self, best: Params, steps: np.ndarray, values: np.ndarray) -> None:
+        """Goes on from what `seen` was at a checkpoint."""
+        self._best, self._steps, self._values = best, steps.tolist(), values.tolist()
 
     def result(self) -> tuple[Params, Stopped]:
         """The best params, and where they were."""
@@ -95,7 +120,7 @@ def watch(
     x: Float[Array, "n dim"],
     weight: Float[Array, " n"],
     rows: Any,
-    devices: tuple[Any, ...],
+    mesh: Mesh,
     members: int,
 ) -> Watch:
     """The watch over members that train on x[rows[member]].
@@ -106,7 +131,7 @@ def watch(
         x: all events that a member may be tested on where it has not seen them.
         weight: of the events.
         rows: [member, n_train], as many members as the loop has.
-        devices: over which the members are shared out.
+        mesh: over which the members are shared out.
         members: the first so many count; the others only fill up the devices.
 
     Raises:
@@ -120,19 +145,21 @@ def watch(
     if min(stop.every, stop.patience, stop.events, stop.repeats) < 1:
         expected = "every, patience, events and repeats of at least 1"
         raise InputError("Stopping", expected, str(stop), "correct the setting")
-    unseen = _unseen(np.asarray(rows), len(x))
+    unseen = _unseen(on_host(rows), len(x))
     chosen = np.flatnonzero(unseen[:members].any(axis=0))
     if not len(chosen):
         fix = "train bootstrap members, or leave a holdout to Stopping"
         raise InputError("Stopping", "events that a member does not see", "none", fix)
     # evenly over the table, which may be sorted
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(stop.events, len(chosen))).astype(int)]
-    events, weights, unseen = x[chosen], np.asarray(weight)[chosen], unseen[:, chosen]
-    measure = _measured(generator, criterion, stop.repeats, devices)
+    weights, unseen = np.asarray(weight)[chosen], unseen[:, chosen]
+    measure = _measured(generator, criterion, stop.repeats, mesh)
+    there = Layout(mesh, len(unseen))
+    unseen_there = padded(there, unseen)
+    events = everywhere(there, (np.asarray(x)[chosen], weights))
 
     def value(params: Params) -> float:
-        of_members = measure(params, events, jnp.asarray(weights), jnp.asarray(unseen))
-        of_members = np.asarray(of_members, float)[:members]
+        of_members = on_host(measure(params, unseen_there, *events))[:members].astype(float)
         if criterion == "loss":
             return float(np.nanmean(of_members))
         return pool_loss(of_members, unseen[:members], weights)
@@ -168,33 +195,29 @@ def _unseen(rows: np.ndarray, n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _measured(
-    generator: Any, criterion: Criterion, repeats: int, devices: tuple[Any, ...]
+    generator: Any, criterion: Criterion, repeats: int, mesh: Mesh
 ) -> Callable[[Params, Array, Array, Array], Array]:
-    """Compiled (params [member], x, weight, unseen [member, n]) -> log densities [member, n], or
-    losses [member], with the members shared out over the devices.
+    """Compiled (params [member], unseen [member, n], x, weight) -> log densities [member, n], or
+    losses [member], with the members shared out over the mesh.
     """
-    of_member, of_all = PartitionSpec("member"), PartitionSpec()
-    mesh = Mesh(np.asarray(devices), ("member",))
 
     def density(params: Params, x: Array, weight: Array, unseen: Array) -> Array:
-        return generator.log_prob(params, x)
+        return generator.log_prob(params, split(mesh, x))
 
     def loss(params: Params, x: Array, weight: Array, unseen: Array) -> Array:
         keys = jax.random.split(jax.random.key(0), repeats)
-        own = jnp.where(unseen, weight, 0.0)
-        return jax.lax.map(lambda key: generator.loss(params, key, x, own), keys).mean()
+        events = split(mesh, (x, jnp.where(unseen, weight, 0.0)))
+        return jax.lax.map(lambda key: generator.loss(params, key, *events), keys).mean()
 
     of_one = {"density": density, "loss": loss}[criterion]
 
-    @jax.jit
-    @partial(
-        jax.shard_map,
-        mesh=mesh,
-        in_specs=(of_member, of_all, of_all, of_member),
-        out_specs=of_member,
-        check_vma=False,
-    )
-    def measure(params: Params, x: Array, weight: Array, unseen: Array) -> Array:
-        return jax.lax.map(lambda member: of_one(member[0], x, weight, member[1]), (params, unseen))
+    def measure_by(at_once: int | None) -> Any:
+        def measure(params: Params, unseen: Array, x: Array, weight: Array) -> Array:
+            def of_member(member: tuple[Params, Array]) -> Array:
+                return of_one(member[0], x, weight, member[1])
 
-    return measure
+            return in_turns(of_member, (params, unseen), at_once)
+
+        return on_devices(measure, mesh, (OF_MEMBER, OF_MEMBER, OF_ALL, OF_ALL))
+
+    return measure_by(None) if is_cpu(mesh) else in_groups(measure_by, mesh)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from amplify.errors import InputError
 from amplify.generators.mixture import mixture
-from amplify.namespace import in_blocks
 from amplify.sampling import sample_members
+from amplify.training.densities import LogProb, log_prob_of_members
 from amplify.training.posterior import Diagnostics
 from amplify.training.stopping import Stopped
 from amplify.types import Generator, Method, Params, Samples, Trainable
@@ -92,7 +92,8 @@ class Fitted:
         Raises:
             InputError: the generator does not know its density.
         """
-        return _log_prob(self.generator, self.params, x)
+        one_member = jax.tree.map(lambda leaf: leaf[None], self.params)
+        return log_prob_of_members(_density(self.generator), one_member, x)[0]
 
 
 @partial(
@@ -183,8 +184,7 @@ class Ensemble:
         Raises:
             InputError: the generator does not know its density, or members are classifiers.
         """
-        of_members = [self[member].log_prob(x) for member in range(len(self))]
-        return jnp.stack(of_members) if isinstance(x, jax.Array) else np.stack(of_members)
+        return log_prob_of_members(_density(_generates(self.generator)), self.params, x)
 
 
 def sample(
@@ -218,14 +218,8 @@ def _generates(generator: Generator | Trainable) -> Generator:
     return generator
 
 
-def _log_prob(generator: Generator, params: Params, x: Any) -> Any:
+def _density(generator: Generator) -> LogProb:
     if generator.log_prob is None:
         fix = "use a generator that knows it, such as a flow"
         raise InputError("log_prob", "a generator with a log density", "one without", fix)
-    density = partial(_compiled(generator.log_prob), params)
-    return density(x) if isinstance(x, jax.Array) else in_blocks(density)(x)
-
-
-@lru_cache(maxsize=32)
-def _compiled(log_prob: Any) -> Any:
-    return jax.jit(log_prob)
+    return generator.log_prob

@@ -32,6 +32,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from amplify.errors import DivergedError, InputError
 from amplify.nets.variational import noisy
+from amplify.training.checkpoint import Folder
 from amplify.training.config import FitConfig
 from amplify.training.fit import StepProgress, fit_members
 from amplify.training.posterior import joiner, n_worth, parted, refuse_without_posterior
@@ -88,6 +89,7 @@ def fit_variational(
     weight: Float[Any, " n"] | None = None,
     config: VariationalConfig | None = None,
     progress: StepProgress | None = None,
+    checkpoint: Folder | None = None,
 ) -> Ensemble:
     """Trains a posterior of the weights of a generator, and draws `members` networks from it.
 
@@ -109,6 +111,7 @@ def fit_variational(
             sum w^2, then stand against the prior.
         config: of the posterior and its training.
         progress: called with (step, steps, mean loss [chain]) some 40 times.
+        checkpoint: a folder for checkpoints of the training, as for `fit_ensemble`.
 
     Returns:
         An Ensemble of the draws. Their losses are those of the posterior that they come from, the
@@ -132,6 +135,7 @@ def fit_variational(
     keys = jax.random.split(key_fit, config.chains)
     rows = jnp.broadcast_to(jnp.arange(len(x)), (config.chains, len(x)))
     settings: dict[str, Any] = {"weight": weight, "config": training, "progress": progress}
+    settings["checkpoint"] = checkpoint
 
     def drawn(posteriors: Ensemble) -> Ensemble:
         chain = np.arange(members) % config.chains

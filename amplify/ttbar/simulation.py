@@ -8,19 +8,18 @@ when it is complete, as does the result, so that whatever kills a run leaves wha
 
 import json
 import math
-import multiprocessing
-import os
 import shutil
-import threading
+import socket
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from amplify.engine import Engine, current_engine, unwanted
+from amplify.engine.processes import processes
 from amplify.errors import InputError
 from amplify.locks import file_lock
 from amplify.sealed import load_arrays, load_json, save_arrays, save_json
@@ -85,7 +84,8 @@ def run(
         out: the file, which must not exist yet.
         settings: a NamedTuple; `settings.seed` and the index of a chunk fix its events.
         recipe: how a chunk is simulated.
-        workers: processes; the events do not depend on their number.
+        workers: processes; the events do not depend on their number. On a cluster (see `engine`)
+            its workers.
         progress: called with the number of events accepted so far.
 
     Raises:
@@ -94,19 +94,18 @@ def run(
         MissingExtraError: a package is not installed.
     """
     check(n, out, settings, recipe, workers)
+    out = out.absolute()  # for workers elsewhere
     parts = out.with_name(out.name + ".parts")
     try:
         with file_lock(out):
             event_files.check_free(out)  # of a run that ended in between
             clear_parts(out)
             _claim(parts, settings)
-            chunks, flow = _simulate(n, parts, settings, recipe, workers, progress)
+            engine = current_engine()
+            with nullcontext(engine) if engine.remote else processes(workers) as engine:
+                chunks, flow = _simulate(n, parts, settings, recipe, engine, progress)
             write(out, chunks, n, settings, recipe, flow)
             shutil.rmtree(parts)
-    except BrokenProcessPool:
-        fix = "start it again: finished chunks are kept"
-        expected, got = "processes that finish", "one that was killed"
-        raise InputError("simulation", expected, got, fix) from None
     except OSError as error:
         reason = error.strerror or str(error)  # HDF5 has no strerror
         fix = "make room and start again: finished chunks are kept"
@@ -120,23 +119,18 @@ def _simulate(
     parts: Path,
     settings: Any,
     recipe: Recipe,
-    workers: int,
+    engine: Engine,
     progress: Callable[[int], None],
 ) -> tuple[list[Path], np.ndarray]:
     """Files of as many chunks as n accepted events need, and their cut flow."""
     done: list[Path] = []
-    pending: list[Future[Path]] = []
     total, flow = 0, np.zeros(len(recipe.cuts), int)
-    # spawn: a forked process would inherit JAX's threads
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
-    )
-    try:
-        while total < n:
-            while len(pending) < _ahead(n - total, total, len(done), workers):
-                index = len(done) + len(pending)
-                pending.append(pool.submit(stored_chunk, recipe.simulate, parts, settings, index))
-            path = pending.pop(0).result()
+    stored = _stored_there if engine.remote else stored_chunk
+    while total < n:
+        more = _needed(n - total, total, len(done), engine.workers)
+        indices = range(len(done), len(done) + more)
+        paths = engine.in_order(stored, ((recipe.simulate, parts, settings, i) for i in indices))
+        for path in paths:
             chunk = _opened(path, settings)
             total += len(chunk["momenta"])
             flow += chunk["cut_flow"]
@@ -145,16 +139,16 @@ def _simulate(
             if len(done) >= _HOPELESS and total == 0:
                 got = f"none of {flow[0]}"
                 raise InputError("cuts", "some accepted events", got, "loosen the cuts")
-    finally:
-        pool.shutdown(cancel_futures=True)
+            if total >= n:
+                break
     return done, flow
 
 
-def _ahead(missing: int, accepted: int, finished: int, workers: int) -> int:
-    """Chunks to have under way: enough to keep all processes busy, no more than the events that are
-    missing need.
+def _needed(missing: int, accepted: int, finished: int, workers: int) -> int:
+    """Chunks to simulate next: what the missing events will need by those that are finished; one a
+    worker to begin with.
     """
-    return min(2 * workers, math.ceil(missing * finished / accepted)) if accepted else workers
+    return math.ceil(missing * finished / accepted) if accepted else workers
 
 
 def write(
@@ -199,9 +193,22 @@ def stored_chunk(
     path, of = parts / f"{index:06d}.npz", _said(settings)
     if load_arrays(path, of) is None:
         chunk = simulate(settings, index)
+        if unwanted():  # the run has enough, and may have removed the directory
+            return path
         arrays: dict[str, Any] = {"momenta": chunk.momenta, "cut_flow": chunk.cut_flow}
         save_arrays(path, {**arrays, **chunk.columns}, of)
     return path
+
+
+def _stored_there(
+    simulate: Callable[[Any, int], Chunk], parts: Path, settings: Any, index: int
+) -> Path:
+    """The same on a worker of a cluster, which has to see the directory."""
+    if not (parts / "settings.json").exists():
+        got = f"nothing there on worker {socket.gethostname()}"
+        fix = "give an --out on a file system that all machines share"
+        raise InputError(str(parts), "the directory of the chunks", got, fix)
+    return stored_chunk(simulate, parts, settings, index)
 
 
 def _opened(path: Path, settings: Any) -> dict[str, np.ndarray]:
@@ -216,15 +223,6 @@ def _opened(path: Path, settings: Any) -> dict[str, np.ndarray]:
 def _said(settings: Any) -> str:
     """Settings, as chunks know them."""
     return json.dumps(settings._asdict(), sort_keys=True)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone: killed, it cannot say so, and a
-    worker would wait for its next chunk for ever.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _claim(parts: Path, settings: Any) -> None:

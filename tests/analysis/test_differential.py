@@ -5,6 +5,7 @@ import pytest
 
 import amplify
 from amplify.errors import AmplifyError, InputError
+from amplify.types import Events
 
 RNG = np.random.default_rng(0)
 GENERATED, HOLDOUT = RNG.normal(0.3, 1, (30_000, 2)), RNG.normal(0, 1, (3000, 2))
@@ -102,3 +103,43 @@ def test_errors_are_one_line(settings, words):
 def test_shapes_that_differ_are_said():
     with pytest.raises(InputError, match="the columns of generated, x0, x1, got x0;"):
         amplify.differential(GENERATED, HOLDOUT[:, :1], n_train=100)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_holdout_that_streams_is_within_what_is_said(monkeypatch, weighted):
+    """All of it is tested in chunks, of which sketches are made; the exact distance, from all of it
+    in memory, is within the error that is said, and the interval is wider by it.
+    """
+    monkeypatch.setattr("amplify.tables.reading.CHUNK", 200)
+    weight = np.random.default_rng(0).uniform(0.5, 1.5, len(HOLDOUT)) if weighted else None
+    holdout = Events(HOLDOUT, weight)
+    settings = {"n_train": 1000, "summary": "column:x0"}
+    exact = amplify.differential(GENERATED, holdout, **settings)
+    found = amplify.differential(GENERATED, holdout, approximate=0.01, **settings)
+    said = found.to_dict()["approximation"]
+    assert said["holdout_events"] == found["all"]["n_holdout"] == len(HOLDOUT)
+    for label, error, values in zip(
+        found.labels, said["distance_error"], said["values"], strict=True
+    ):
+        assert 0 < error <= 0.01 and values < len(HOLDOUT) / 2
+        assert found[label]["n_holdout_region"] == pytest.approx(exact[label]["n_holdout_region"])
+        (low, high), (least, most) = (r[label]["distance_interval"] for r in (exact, found))
+        assert max(low - 2 * error, 0) <= least <= low
+        assert high <= most <= high + 2 * error
+    assert any("values stand for the" in words for words in found.warnings)
+
+
+def test_a_holdout_that_streams_is_counted_at_a_threshold():
+    """Without an error: a column that is a ratio gives the same answer, and a learned one a claim
+    from events that did not teach.
+    """
+    settings = {"n_train": 1000, "summary": "ratio:x1"}
+    exact = amplify.differential(GENERATED, HOLDOUT, **settings)
+    found = amplify.differential(GENERATED, HOLDOUT, approximate=1e-3, **settings)
+    assert found["all"] == exact["all"]
+    learned = amplify.differential(GENERATED, HOLDOUT, n_train=1000, approximate=1e-3)
+    tested = learned.to_dict()["approximation"]["holdout_events"]
+    taught = 64 * (len(HOLDOUT) // 3 // 64)  # in 64 blocks of the file
+    assert tested == learned["all"]["n_holdout_region"] == len(HOLDOUT) - taught
+    with pytest.raises(InputError, match="--approximate and --cross-fit"):
+        amplify.differential(GENERATED, HOLDOUT, n_train=9, approximate=1e-3, cross_fit=True)

@@ -363,3 +363,13 @@ def test_cross_fit_is_one_more_estimate(tmp_path, monkeypatch):
     for e in (estimates[0], estimates[-1]):
         assert e["region"] == "all" and e["status"] == "upper_limit"
         assert 19.4 < e["n_equiv_interval"][1] < 60
+
+
+def test_approximate_is_an_option(tmp_path, capsys):
+    files = _pair(tmp_path, np.random.default_rng(9), 20_000, 5000)
+    results = run(tmp_path / "run", *files, "--summary column:x0 --approximate 0.001")
+    assert results["settings"]["approximate"] == 0.001
+    assert max(results["approximation"]["distance_error"]) <= 0.001
+    with pytest.raises(SystemExit, match="2"):
+        main(differential_call(*files, "--summary column:x0 --approximate 0.5"))
+    assert "error: --approximate: expected an error between" in capsys.readouterr().err

@@ -155,6 +155,10 @@ def test_paths_in_results_are_relative_to_them(members):
     assert json.loads(Path("again.json").read_text())["inputs"][0]["path"] == "a.npy"
 
 
+# of no name of a file: the system refuses to look for one so long
+LONG = "gen_1.npy where " + " and ".join(f"x0 > {k}" for k in range(100))
+
+
 def test_every_path_is_seen_from_the_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.h5", "b.h5", "my.py", "gen_1.npy"):
@@ -167,7 +171,7 @@ def test_every_path_is_seen_from_the_results(tmp_path, monkeypatch):
     arrays = {"path": "training events"}
     results = {
         "settings": {
-            "generated": ["a.h5:events", "-"],
+            "generated": ["a.h5:events", "-", LONG],
             "train": str(inside),
             "regions": ["x0 * x1 > 1"],
             "cuts": Path("my.py"),
@@ -179,7 +183,7 @@ def test_every_path_is_seen_from_the_results(tmp_path, monkeypatch):
     }
     seen = relative_to(results, Path("run"))
     assert seen["settings"] == {
-        "generated": ["../a.h5:events", "-"],
+        "generated": ["../a.h5:events", "-", f"../{LONG}"],
         "train": "members/member_000.npy",
         "regions": ["x0 * x1 > 1"],
         "cuts": "../my.py",

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax.sharding import Mesh, PartitionSpec
 from scipy.special import kolmogi
 from scipy.stats import ks_1samp, ks_2samp, kstwobign, norm
 
@@ -120,6 +119,39 @@ def test_two_samples_against_scipy(n, m, ties, dtype):
     assert counted == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["apart", "equal", "rounded", "one value", "heavy tails", "few"])
+def test_large_samples_of_which_few_values_are_looked_at(kind, dtype):
+    """Against scipy, which looks at all of them; both ways around."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=30_000), rng.normal(size=20_000)
+    x, y = {
+        "apart": lambda: (x, y + 0.3),
+        "equal": lambda: (x, y),
+        "rounded": lambda: (x.round(2), y.round(2)),
+        "one value": lambda: (np.where(x > 0, 0, x), np.where(y > 0.1, 0, y)),
+        "heavy tails": lambda: (x / y.mean(), 1 / y),
+        "few": lambda: (x[:3], y),
+    }[kind]()
+    x, y = x.astype(dtype), y.astype(dtype)
+    expected = _of_scipy(x, y)
+    assert ks.ks_distance(x, y) == pytest.approx(expected, abs=1e-12)
+    assert ks.ks_distance(y, x) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_few_values_are_compared_without_sorting(weighted):
+    rng = np.random.default_rng(6)
+    t = rng.normal(size=500).round(1)
+    w = rng.normal(1, 1, 500) if weighted else None
+    few, many = np.array([-0.3, 0.0, 1.2]), np.linspace(-1, 1, 21).round(1)
+    for value, in_many in ((0, 7), (1, 10)):
+        a, b = ks.count_between(few, t, w), ks.count_between(many, t, w)
+        np.testing.assert_allclose(a.below[value], b.below[in_many])
+        np.testing.assert_allclose(a.up_to[value], b.up_to[in_many])
+    np.testing.assert_allclose(a[2:], b[2:])
+
+
 def _in_jax(x, y):
     """The distance outside jit and inside."""
     x, y = jnp.asarray(x), jnp.asarray(y)
@@ -215,47 +247,6 @@ def test_chunks_add_up_exactly_in_any_order(seed, parts, weighted):
         total = total.plus(chunk)
     for a, b in zip(at_once, total, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_devices_reduce_by_a_sum():
-    devices = jax.devices("cpu")
-    assert len(devices) == 2
-    mesh = Mesh(np.asarray(devices), ("event",))
-    t = jnp.asarray(np.random.default_rng(3).normal(size=4096), jnp.float32)
-    grid = jnp.linspace(-3, 3, 101)
-
-    @jax.jit
-    @partial(
-        jax.shard_map,
-        mesh=mesh,
-        in_specs=PartitionSpec("event"),
-        out_specs=PartitionSpec(),
-        check_vma=False,
-    )
-    def reduced(t):
-        return jax.lax.psum(ks.count_between(grid, t), "event")
-
-    for a, b in zip(reduced(t), ks.count_between(np.asarray(grid), np.asarray(t)), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_null_experiments_follow_the_known_distribution():
-    """Two thousand, 100 against 300 events: mean and three quantiles of scipy's two-sample distance
-    of normal numbers, 4 sigma of both (false alarm 5e-4).
-    """
-    distances = ks.null_distances(100, 300, 2000, seed=1)
-    rng = np.random.default_rng(4)
-    expected = np.array(
-        [_of_scipy(rng.normal(size=100), rng.normal(size=300)) for _ in range(2000)]
-    )
-    assert abs(distances.mean() - expected.mean()) < 4 * np.sqrt(2 / 2000) * expected.std()
-    for level in (0.16, 0.5, 0.84):
-        below = (distances <= np.quantile(expected, level)).mean()
-        error = np.sqrt(2 * level * (1 - level) / 2000)
-        assert abs(below - level) < 4 * error + 0.01  # steps of 1 / 300
-    np.testing.assert_array_equal(distances, ks.null_distances(100, 300, 2000, seed=1))
-    assert len(ks.null_distances(5, 7, 3)) == 3
-    assert (ks.null_distances(1, 1, 10) == 1).all()
 
 
 def test_a_command_that_counts_does_not_pay_for_imports():

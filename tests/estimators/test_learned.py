@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from amplify.engine import using
 from amplify.errors import InputError
 from amplify.estimators.differential import differential_amplification
 from amplify.estimators.kolmogorov import K1
@@ -15,6 +16,7 @@ from amplify.summaries.least_squares import least_squares_ratio
 from amplify.summaries.polynomial import polynomials
 from amplify.types import Events, Status
 from experiments import toys
+from tests.elsewhere import elsewhere
 
 LEARN = least_squares_ratio((polynomials((2,)),))
 
@@ -160,6 +162,23 @@ def test_the_null_of_cross_fits_knows_the_weights_of_the_holdout():
     ]
     null = cross_fit(LEARN, generated, holdouts[0], null_experiments=100).null
     assert np.std(distances) / null.std() == pytest.approx(1, abs=0.42)
+
+
+def _towards_the_truth(x_gen, x_true, weight_gen=None, weight_true=None):
+    direction = x_gen.mean(axis=0) - x_true.mean(axis=0)
+    return lambda x: x @ direction
+
+
+def test_null_experiments_are_tasks_of_an_engine_with_the_same_bits():
+    rng = np.random.default_rng(9)
+    generated, holdout = _gaussians(rng, 600, 100)
+    weighted = Events(holdout.x, rng.uniform(0.5, 1.5, 100))
+    for sample in (holdout, weighted):
+        here = cross_fit(_towards_the_truth, generated, sample, null_experiments=3)
+        with using(elsewhere()):
+            there = cross_fit(_towards_the_truth, generated, sample, null_experiments=3)
+        assert there.distance == here.distance
+        np.testing.assert_array_equal(there.null, here.null)
 
 
 def test_sensitivities_with_negative_weights():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
+from amplify.engine import using
 from amplify.errors import InputError
 from amplify.estimators import differences
 from amplify.estimators.differences import of_labels, parts
@@ -13,6 +14,7 @@ from amplify.estimators.kolmogorov import ks_distance
 from amplify.estimators.permutations import permute, ranked, significance
 from amplify.estimators.statistics import Statistic
 from amplify.estimators.statistics.columns import MAX_KS, MEAN_KS
+from tests.elsewhere import elsewhere
 
 
 def _mean_prepared(pool, seed):
@@ -83,6 +85,15 @@ def test_portions_change_nothing(samples, monkeypatch):
     np.testing.assert_allclose(fewer["mean"].permuted, whole["mean"].permuted[:20], rtol=1e-12)
     other = permute([MEAN], *samples, permutations=20, seed=4)
     assert not np.array_equal(other["mean"].permuted, fewer["mean"].permuted)
+
+
+def test_statistics_are_tasks_of_an_engine_with_the_same_bits(samples):
+    here = permute([MEAN_KS, SQUARE], *samples, permutations=30, seed=3)
+    with using(elsewhere()):
+        there = permute([MEAN_KS, SQUARE], *samples, permutations=30, seed=3)
+    for name, null in here.items():
+        assert there[name].observed == null.observed
+        np.testing.assert_array_equal(there[name].permuted, null.permuted)
 
 
 def test_signed_statistic_is_two_sided():

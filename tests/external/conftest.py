@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from amplify.external import process, supervise
+from amplify.external import attended, process
 from tests.external.generators import GENERATORS
 
 
@@ -31,7 +31,7 @@ def out_of_time_when(monkeypatch):
 
     def start(happened):
         clock = SimpleNamespace(sleep=time.sleep, monotonic=lambda: 1e9 if happened() else 0.0)
-        for module in (process, supervise):
+        for module in (process, attended):
             monkeypatch.setattr(module, "time", clock)
 
     return start

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from amplify.errors import InputError
-from amplify.external import supervise
+from amplify.external import attended
 from amplify.external.job import is_intact, log_file, read_job
 from amplify.external.process import _LOG, shorten
 from amplify.sealed import load_json, save_json
@@ -66,7 +66,7 @@ def prints(x, seed):
 @pytest.fixture
 def odd(here, monkeypatch):
     (here / "odd.py").write_text(SLOW_TO_LEAVE)
-    monkeypatch.setattr(supervise, "_LEAVING", 0.1)
+    monkeypatch.setattr(attended, "_LEAVING", 0.1)
     return here
 
 

@@ -55,6 +55,23 @@ def _of_distrax(raw, x):
     return reference.forward_and_log_det(x)
 
 
+def test_outside_the_range_the_slope_of_the_end_holds_however_narrow_the_bin():
+    # in single precision, where the sizes of the bins add up to the bound but for rounding
+    raw = 3 * np.random.default_rng(0).normal(size=(25, 20_000)).astype(np.float32)
+    shape = spline.spline(jnp.asarray(raw), BOUND)
+    for sign, end in ((-1, 0), (1, -1)):
+        x = jnp.full(20_000, 1.3 * sign * BOUND)
+        y, log_slope = spline.forward(shape, x)
+        free = raw[16:][end].astype(float)
+        at_end = np.logaddexp(0, free + np.log(np.expm1(1 - 1e-3))) + 1e-3
+        np.testing.assert_allclose(log_slope, np.log(at_end), atol=1e-4)
+        np.testing.assert_allclose(y, sign * BOUND * (1 + 0.3 * at_end), atol=1e-4)
+        # y beyond the end tells the part outside to its rounding
+        beyond = np.asarray(y) * sign > BOUND
+        again = spline.inverse(shape, y)
+        np.testing.assert_allclose(again[beyond], x[beyond], atol=3e-3)
+
+
 def test_spline_gradients_are_those_of_distrax(x64):
     raw = jax.random.normal(jax.random.key(0), (25, 400))
     x = jax.random.uniform(jax.random.key(1), (400,), minval=-7, maxval=7)

@@ -144,10 +144,24 @@ def test_weights_count_as_repetitions_in_the_loss():
 
 def test_fourier_features():
     t = jnp.array([0.0, 0.25, 1.0])
+    phase = np.pi * np.asarray(t)[:, None] * np.arange(1, 9)
+    waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+    np.testing.assert_allclose(fourier_features(t, 8)[:, 1:], waves, atol=2e-6)
     np.testing.assert_allclose(
         fourier_features(t, 2)[1], [0.25, np.cos(np.pi / 4), 0, np.sin(np.pi / 4), 1], atol=1e-6
     )
     assert fourier_features(t, 0).shape == (3, 1)
+
+
+def test_one_time_for_all_points_is_that_time_for_each():
+    velocity, params = _net(2)
+    latent = uniform_latents(jax.random.key(3), 20, 2)
+    once, each = (
+        flow_matching(velocity._replace(same_time=same), _plain(2), solver=Solver(3))
+        for same in (True, False)
+    )
+    a, b = (jit(flow.sample)(params, latent) for flow in (once, each))
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from amplify.estimators.learned import learned_amplification
 from amplify.summaries.bumps import bumps
 from amplify.summaries.default import learned_ratio
-from amplify.summaries.least_squares import Teaching, TwoStepFamily, fold_means
+from amplify.summaries.least_squares import Teaching, TwoStepFamily, fold_means, fold_sums
 from amplify.summaries.margins import margins
 from amplify.summaries.polynomial import polynomials
 from amplify.types import Events
@@ -29,8 +29,8 @@ def _brute_force(phi_gen, phi_true, teaching, ridge=1e-3):
     difference = [
         of_true[:, 0] - of_gen[:, 0]
         for of_true, of_gen in zip(
-            fold_means(phi_true, teaching.share_true),
-            fold_means(phi_gen, teaching.share_gen),
+            fold_means(fold_sums(phi_true, teaching.share_true), teaching.share_true),
+            fold_means(fold_sums(phi_gen, teaching.share_gen), teaching.share_gen),
             strict=True,
         )
     ]

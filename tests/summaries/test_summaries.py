@@ -13,7 +13,13 @@ from amplify.namespace import in_blocks
 from amplify.summaries import exact_ratio, inputs, observable
 from amplify.summaries.bumps import bumps
 from amplify.summaries.default import learned_ratio
-from amplify.summaries.least_squares import Models, Teaching, fold_means, least_squares_ratio
+from amplify.summaries.least_squares import (
+    Models,
+    Teaching,
+    fold_means,
+    fold_sums,
+    least_squares_ratio,
+)
 from amplify.summaries.mlp import MLPConfig, mlp_ratio
 from amplify.summaries.polynomial import polynomials
 from amplify.summaries.trees import boosted_trees
@@ -137,7 +143,7 @@ def test_least_squares_is_the_ridge_solution():
     np.testing.assert_allclose(phi_gen.mean(axis=0), 0, atol=1e-12)
     expected = np.linalg.solve(phi_gen.T @ phi_gen / 500 + 0.1 * np.eye(5), phi_true.mean(axis=0))
     np.testing.assert_allclose(models.coefficients[0], expected, atol=1e-10)
-    held, kept = fold_means(phi_true, share_true)
+    held, kept = fold_means(fold_sums(phi_true, share_true), share_true)
     np.testing.assert_allclose(held[1], phi_true[1::5].mean(axis=0))
     np.testing.assert_allclose(kept[1], np.delete(phi_true, np.s_[1::5], axis=0).mean(axis=0))
     a = rng.normal(size=5)

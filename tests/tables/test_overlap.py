@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from amplify.tables import files, memory
-from amplify.tables.overlap import _marked, marks_in_common, marks_of, overlap, repeated
+from amplify.tables.marks import marks_of
+from amplify.tables.overlap import marks_in_common, overlap, repeated
 
 
 def _selection(x):
@@ -111,32 +112,42 @@ def test_copies_of_true_events_are_found_though_they_repeat():
     assert marks_in_common(few, many, true=True) == 0
 
 
-def _mark(event):
+def _mark(event, single):
     """The mark of one event in integers of any size."""
+    bits = [
+        int(np.array(value + 0.0, "f4" if is_single else "f8").view("u4" if is_single else "u8"))
+        for value, is_single in zip(event, single, strict=True)
+    ]
+    shorts = [b for b, is_single in zip(bits, single, strict=True) if is_single]
+    words = [low + (high << 32) for low, high in zip(shorts[::2], [*shorts[1::2], 0], strict=False)]
+    words += [b for b, is_single in zip(bits, single, strict=True) if not is_single]
     mark, modulus = 0, 1 << 64
-    for value in event:
-        bits = int(np.array(value + np.float32(0), np.float32).view(np.uint32))
-        mark = (mark ^ bits) * 0x9E3779B97F4A7C15 % modulus
-        mark = (mark ^ mark >> 30) * 0xBF58476D1CE4E5B9 % modulus
-        mark = (mark ^ mark >> 27) * 0x94D049BB133111EB % modulus
-    return mark
+    for word in words:
+        mark = (mark ^ word) * 0x9E3779B97F4A7C15 % modulus
+        mark ^= mark >> 32
+    mark = mark * 0xBF58476D1CE4E5B9 % modulus
+    return (mark ^ mark >> 27) * 0x94D049BB133111EB % modulus
 
 
 @pytest.mark.parametrize("n", [0, 1, 300, (1 << 15) + 7])
-def test_marks_are_those_of_integers_of_any_size(n):
+@pytest.mark.parametrize("single", [(True, True, True), (False, True, True), (False, False, True)])
+def test_marks_are_those_of_integers_of_any_size(n, single):
     """Across the ends of blocks, for both zeros and the ends of single precision."""
     rng = np.random.default_rng(n)
     x = rng.normal(size=(n, 3)).astype(np.float32)
     special = np.array([0, -0.0, np.finfo(np.float32).max, 1e-45, -1], np.float32)
     x[: len(special), 1] = special[:n]
-    marks = _marked(x, None)
+    marks = marks_of(x.astype(np.float64), single)
     assert marks.dtype == np.uint64
     for row in {*range(min(n, 20)), *range(max(n - 20, 0), n), *rng.integers(max(n, 1), size=9)}:
         if row < n:
-            assert int(marks[row]) == _mark(x[row])
+            assert int(marks[row]) == _mark(x[row], single)
 
 
-def test_marks_have_not_changed():
-    """Numbers of the first version, which computed them in JAX."""
-    x = np.array([[0.1, 2.0, -3.5], [0.0, -0.0, 1e30]], np.float32)
-    assert _marked(x, None).tolist() == [3541341260116489324, 10719855829528853485]
+def test_different_events_have_different_marks():
+    """Of a grid of small numbers, and of a column alone, whose bits are much alike."""
+    grid = np.stack(np.meshgrid(*[np.arange(40.0)] * 3), axis=-1).reshape(-1, 3)
+    for columns in (1, 2, 3):
+        x = np.unique(grid[:, :columns], axis=0)
+        for single in (True, False):
+            assert len(np.unique(marks_of(x, [single] * columns))) == len(x)

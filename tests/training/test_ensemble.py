@@ -14,8 +14,9 @@ from amplify.errors import DivergedError, InputError
 from amplify.generators.coordinates import coordinates
 from amplify.generators.coupling_flow import FlowConfig, coupling_flow
 from amplify.generators.fitted_gaussian import fitted_gaussian, maximum_likelihood
+from amplify.training.checks import check
 from amplify.training.ensemble import ensemble_rows, fit_ensemble
-from amplify.training.fit import FitConfig, _check, fit, fit_members
+from amplify.training.fit import FitConfig, fit, fit_members
 from amplify.truth import ring
 from amplify.types import Generator
 
@@ -179,7 +180,7 @@ def test_bad_input(x, settings, words):
 def test_bad_input_that_types_exclude():
     """The checker of the tests stops such calls earlier; users have none, and get one line."""
     with pytest.raises(InputError, match="weights: expected 400 finite numbers"):
-        _check(fitted_gaussian(2), X, jnp.ones(3), jnp.zeros((2, 400), int), SHORT, None)
+        check(fitted_gaussian(2), X, jnp.ones(3), jnp.zeros((2, 400), int), SHORT, None)
     rows = inspect.unwrap(ensemble_rows)
     with pytest.raises(InputError, match="resample: expected 'bootstrap' or 'none'"):
         rows(jax.random.key(0), 400, members=2, resample="jackknife")

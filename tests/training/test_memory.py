@@ -43,28 +43,39 @@ def test_members_in_groups_equal_members_one_by_one(monkeypatch):
     generator = fitted_gaussian(2)
     keys, rows = jax.random.split(jax.random.key(1), 7), jnp.tile(jnp.arange(200), (7, 1))
     devices, config = (jax.devices()[0],), FitConfig(steps=4, batch=16)
-    monkeypatch.setattr(jax, "devices", lambda *_: devices)
+    monkeypatch.setattr(jax, "devices", lambda *_: list(devices))
     alone = fit_members(keys, generator, x, rows, config=config)
     sizes = []
 
-    def grouped(advance_by, devices):
+    def grouped(advance_by, mesh):
         def three(size):
             sizes.append(size)
             return advance_by(min(size, 3))
 
-        return memory.in_groups(three, devices)
+        return memory.in_groups(three, mesh)
 
-    def on_accelerator(generator, config, devices):
-        """The training as it is compiled where the platform is no CPU."""
-        device = type("Device", (), {"platform": "gpu"})()
-        monkeypatch.setattr(loop, "Mesh", lambda *_: mesh)
-        return compile_training(generator, config, (device,))
-
-    mesh = loop.Mesh(np.asarray(devices), ("member",))
-    compile_training = loop.compiled.__wrapped__
     monkeypatch.setattr(loop, "in_groups", grouped)
+    monkeypatch.setattr(loop, "is_cpu", lambda mesh: False)
     monkeypatch.setattr(memory, "free_bytes", lambda devices: None)
-    monkeypatch.setattr("amplify.training.fit.compiled", on_accelerator)
+    monkeypatch.setattr("amplify.training.descent.compiled", loop.compiled.__wrapped__)
     together = fit_members(keys, generator, x, rows, config=config)
     assert sizes == [7]
     np.testing.assert_allclose(together.losses, alone.losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [None, 2, 3, 7])
+def test_arrays_without_numbers_are_mapped_too(at_once):
+    """As a bias of L-GATr without scalars, which `jax.lax.map` refuses in groups."""
+    weight = jnp.arange(7.0)
+    keys = jax.random.split(jax.random.key(0), 7)
+    tree = {"bias": jnp.zeros((7, 2, 0)), "weight": weight, "key": keys}
+
+    def function(one):
+        assert one["bias"].shape == (2, 0)
+        drawn = jax.random.uniform(one["key"])
+        return {"sum": one["bias"].sum() + one["weight"], "same": one["bias"], "drawn": drawn}
+
+    found = jax.jit(lambda tree: memory.in_turns(function, tree, at_once))(tree)
+    assert found["same"].shape == (7, 2, 0)
+    np.testing.assert_array_equal(found["sum"], weight)
+    np.testing.assert_array_equal(found["drawn"], jax.vmap(jax.random.uniform)(keys))

@@ -228,7 +228,7 @@ def test_missing_packages_are_one_line(tmp_path, monkeypatch, module, name):
 
 def test_killed_worker_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(simulation, "stored_chunk", _killed)
-    with pytest.raises(InputError, match="finished chunks are kept"):
+    with pytest.raises(InputError, match="what is finished is kept"):
         partons.simulate(10, tmp_path / "b.h5", workers=1)
 
 

@@ -15,9 +15,9 @@ from jaxtyping import Float
 
 from amplify.errors import InputError
 from amplify.estimators.kolmogorov import count_between
+from amplify.estimators.statistics import on_lines
 from amplify.estimators.statistics.columns import each, root_of
 from amplify.estimators.statistics.histograms import chi_squared_of, equal_bins, separation_of
-from amplify.estimators.statistics.lines import in_threads
 from amplify.estimators.statistics.moments import Moments, streamed_frechet
 from amplify.estimators.statistics.slices import directions, projected
 from amplify.namespace import namespace
@@ -140,6 +140,8 @@ def state(
 ) -> State:
     """The state of a chunk of events; of JAX arrays also under jit and shard_map."""
     xp = namespace(x, weight)
+    if xp is np:
+        return _on_host(reference, np.asarray(x), weight)
     dtype = xp.result_type(float)
     x = xp.asarray(x, dtype) - xp.asarray(reference.centre, dtype)[None]
     w = xp.ones(len(x), dtype) if weight is None else xp.asarray(weight, dtype)
@@ -152,7 +154,7 @@ def state(
         return counts.below, counts.up_to, sums
 
     nothing = xp.zeros((0, 0))
-    below, up_to, sums = _each_line(xp, counted, grid, values) if len(grid) else (nothing,) * 3
+    below, up_to, sums = each(xp, counted, grid, values) if len(grid) else (nothing,) * 3
     edges = xp.asarray(reference.edges, dtype)
     bins = each(xp, lambda e, t: _binned(xp, e, t, w), edges, x.T) if len(edges) else nothing
     size = xp.abs(w)
@@ -162,6 +164,36 @@ def state(
         with_one = xp.concatenate([xp.ones((len(x), 1), dtype), x], axis=1)
         products = (w[:, None] * with_one).T @ with_one
     return State(below, up_to, sums, bins, moments, w.sum(), (w**2).sum(), products)
+
+
+def _on_host(reference: Reference, x: np.ndarray, weight: Any) -> State:
+    """The same of NumPy's arrays, column by column."""
+    w = None if weight is None else np.asarray(weight, np.float64)
+    relative = x.astype(np.float64) - reference.centre
+    nothing = np.zeros((0, 0))
+    columns: list[on_lines.Sorted] = []
+    if reference.columns or len(reference.edges):
+        columns = [
+            on_lines.sorted_line(values, w, centre)
+            for values, centre in zip(x.T, reference.centre, strict=True)
+        ]
+    projections = projected(np, reference.directions, relative)
+    lines = columns[: reference.columns] + [on_lines.sorted_line(p, w) for p in projections]
+    pairs = zip(reference.grid, lines, strict=True)
+    found = [on_lines.counted(grid, line, areas=reference.areas) for grid, line in pairs]
+    below, up_to, sums = (np.stack(p) for p in zip(*found, strict=True)) if found else [nothing] * 3
+    of_columns = zip(reference.edges, columns, strict=False)
+    bins = [on_lines.in_bins(edges, line) for edges, line in of_columns]
+    return State(
+        below,
+        up_to,
+        sums,
+        np.stack(bins) if bins else nothing,
+        on_lines.moments(relative, w),
+        float(len(x)) if w is None else w.sum(),
+        float(len(x)) if w is None else w @ w,
+        on_lines.products(relative, w) if len(reference.events) else nothing,
+    )
 
 
 def compared(reference: Reference, state: State) -> dict[str, Streamed]:
@@ -217,14 +249,6 @@ def _moments(state: State) -> Moments:
 def _along(xp: Any, columns: int, v: np.ndarray, x: Any) -> Any:
     """Positions of events in columns and along directions: [line, event]."""
     return xp.concatenate([x.T[:columns], projected(xp, v, x)])
-
-
-def _each_line(xp: Any, counted: Callable[..., Any], grid: Any, values: Any) -> tuple[Any, ...]:
-    """What is counted on each line, stacked."""
-    if xp is not np:
-        return each(xp, counted, grid, values)
-    found = in_threads(lambda i: counted(grid[i], values[i]), range(len(grid)))
-    return tuple(np.stack(parts) for parts in zip(*found, strict=True))
 
 
 def _sums(xp: Any, grid: Any, t: Any, w: Any) -> Any:

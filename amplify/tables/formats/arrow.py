@@ -12,7 +12,7 @@ from amplify.errors import InputError
 from amplify.tables.layout import JAGGED, table_of_fields
 from amplify.tables.table import Array, Jagged, Table
 
-BATCH = 1 << 17  # rows decoded at once
+BATCH = 1 << 18  # rows decoded at once
 _NUMBERS = 1 << 22  # of many columns
 
 # (first group of rows, names of fields) -> batches of Arrow, to the end
@@ -47,7 +47,8 @@ def arrow_table(
         block = rows.read(start, stop, list(names))
         return [_values(source, name, block.column(name), fields[name]) for name in names]
 
-    return table_of_fields(source, path, int(sum(sizes)), fields, read, close, index)
+    table = table_of_fields(source, path, int(sum(sizes)), fields, read, close, index)
+    return table._replace(starts=rows.starts[:-1], batch=rows_of_batch)
 
 
 def field_of(kind: Any) -> Array | str:
@@ -121,7 +122,9 @@ def _values(source: str, name: str, column: Any, kind: Array | str) -> Any:
             column = column.cast(column.type.value_type)
         if pa.types.is_decimal(column.type):
             column = column.cast(pa.float64())
-        return column.to_numpy()
+        # what is in one piece is not copied
+        one = column.num_chunks == 1
+        return column.chunk(0).to_numpy(zero_copy_only=False) if one else column.to_numpy()
     parts = [_lists(chunk, kind) for chunk in column.chunks]
     values = np.concatenate([values for values, _ in parts])
     count = np.concatenate([count for _, count in parts])

@@ -1,10 +1,37 @@
 """What readers of formats say alike."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
 
 from amplify.errors import InputError, MissingExtraError
+
+T = TypeVar("T")
+_MOST_KNOWN = 1024
+_known: OrderedDict[Any, Any] = OrderedDict()
+_lock = Lock()
+
+
+def once(path: Path, what: str, find: Callable[[], T]) -> T:
+    """What takes a look at a whole file to find, found once, however often the file is opened.
+
+    Args:
+        path: the file; one that is written again is another.
+        what: is found.
+        find: looks.
+    """
+    said = path.stat()
+    key = (str(path.absolute()), said.st_size, said.st_mtime_ns, what)
+    if key in _known:
+        return _known[key]
+    found = find()
+    with _lock:
+        _known[key] = found
+        while len(_known) > _MOST_KNOWN:
+            _known.popitem(last=False)
+    return found
 
 
 def missing(what: str, package: str) -> MissingExtraError:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from amplify.errors import InputError
 from amplify.tables.formats.arrow import arrow_table, field_of
-from amplify.tables.formats.common import missing, refuse_inside, refuse_twins
-from amplify.tables.opening import refuse_too_much
+from amplify.tables.formats.common import missing, once, refuse_inside, refuse_twins
+from amplify.tables.opening import current_opening, refuse_too_much
 from amplify.tables.table import Array, Table
 
 _BLOCK = 1 << 22  # bytes parsed at once
@@ -51,8 +51,12 @@ def csv(source: str, path: Path, inside: str) -> Table:
             f.name: pa.float64() if pa.types.is_integer(f.type) else f.type for f in stream.schema
         }
     numbers = {name: kind for name, kind in kinds.items() if pa.types.is_floating(kind)}
-    with opened(kinds) as stream:
-        n = _counted(source, path, stream, len(numbers))
+
+    def counted() -> int:
+        with opened(kinds) as stream:
+            return _counted(source, path, stream, len(numbers))
+
+    n = once(path, f"rows at {current_opening().max_gb}", counted)
     fields: dict[str, Array | str] = {name: field_of(kind) for name, kind in kinds.items()}
 
     def batches(_: int, names: list[str]) -> Iterator[Any]:

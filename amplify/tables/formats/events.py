@@ -129,7 +129,8 @@ def _table(source: str, path: Path, events: Iterable[_Event]) -> Table:
             zip(_CODES, np.concatenate(codes, axis=1), strict=True),
         )
     }
-    return table_of(source, path, {"weight": _flat(weights), **arrays})
+    table = table_of(source, path, {"weight": _flat(weights), **arrays})
+    return table._replace(is_shared=True)
 
 
 def _flat(weights: Sequence[float]) -> Stored:

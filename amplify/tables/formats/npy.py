@@ -69,7 +69,8 @@ def npy(source: str, path: Path, inside: str) -> Table:
     def take(offset: int, count: int) -> np.ndarray:
         return np.fromfile(path, header.dtype, count, offset=header.end + offset)
 
-    return table_of(source, path, {"": stored(header, take)})
+    table = table_of(source, path, {"": stored(header, take)})
+    return table._replace(is_shared=True)  # each reading opens the file
 
 
 def read_header(stream: Any, source: str) -> Header:

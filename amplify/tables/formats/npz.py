@@ -11,6 +11,7 @@ import numpy as np
 
 from amplify.errors import InputError
 from amplify.tables.arrays import table_of
+from amplify.tables.formats.common import once
 from amplify.tables.formats.npy import Header, read_header, stored
 from amplify.tables.opening import refuse_too_much
 from amplify.tables.table import Table
@@ -29,7 +30,9 @@ def npz(source: str, path: Path, inside: str) -> Table:
         rows = max((member.header.shape[0] for member in members.values()), default=0)
         refuse_too_much(source, path, rows, len(members), size)
         arrays = {name: stored(member.header, member.take) for name, member in members.items()}
-        return table_of(source, path, arrays, archive.close)
+        table = table_of(source, path, arrays, archive.close)
+        packed = any(m.info.compress_type != zipfile.ZIP_STORED for m in members.values())
+        return table._replace(starts=np.zeros(1, int) if packed else None)
     except BaseException:
         archive.close()
         raise
@@ -99,8 +102,11 @@ class _Member:
         """Where the bytes of the member begin; all of them are checked once. `zipfile` checks them
         only where they are read without a jump.
         """
-        if self.begin is not None:
-            return self.begin
+        if self.begin is None:
+            self.begin = once(self.archive.path, f"begin of {self.name}", self._found_begin)
+        return self.begin
+
+    def _found_begin(self) -> int:
         with open(self.archive.path, "rb") as file:
             file.seek(self.info.header_offset + _LOCAL_HEAD - 4)
             begin = file.tell() + 4 + sum(struct.unpack("<HH", file.read(4)))
@@ -112,7 +118,6 @@ class _Member:
             raise self._damaged(f"bytes with the CRC {self.info.CRC:08x}", f"{digest:08x}")
         if self.info.file_size < self.header.end + self.header.size:
             raise self._damaged(f"{self.header.size} bytes of numbers", "fewer")
-        self.begin = begin
         return begin
 
     def _decompressed(self, offset: int, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Devices: one per CPU core, so that members train side by side on a laptop with the code that uses
+"""One device per CPU core, so that members train side by side on a laptop with the code that uses
 several GPUs. Threads of BLAS: one, where matrices are small.
 """
 
@@ -17,8 +17,10 @@ def usable_cores() -> int:
 
 def use_all_cores() -> None:
     """Makes JAX show every CPU core as a device; call it before JAX computes anything. Harmless
-    where GPUs or TPUs are found.
+    where GPUs or TPUs are found, and where XLA_FLAGS say how many devices there are.
     """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
     import jax
 
     try:
