@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -21,8 +21,8 @@ from amplify.errors import InputError
 from experiments import study
 from experiments.benchmarks.accelerator_sizes import SMOKE, Sizes
 
-Part = Literal["right", "fast", "torch", "memory", "tests", "physics"]
-ORDER: tuple[Part, ...] = ("right", "fast", "torch", "memory", "tests", "physics")
+Part = Literal["right", "fast", "devices", "torch", "memory", "tests", "physics"]
+ORDER: tuple[Part, ...] = ("right", "fast", "devices", "torch", "memory", "tests", "physics")
 RESULTS = Path(__file__).parents[1] / "paper_figures" / "results" / "accelerator.json"
 
 
@@ -69,7 +69,8 @@ def main(
     command = f"python -m experiments.accelerator --preset {preset} --parts {' '.join(parts)}"
     done = {(line["part"], line["item"]) for line in _lines(lines) if "error" not in line}
     end = time.monotonic() + limit
-    found = {part: _items(part, sizes, scratch or out, end, workers, only) for part in parts}
+    places = out, scratch or out
+    found = {part: _items(part, sizes, *places, end, workers, only) for part in parts}
     listed = [(part, name) for part in parts for name in found[part]]
     if only:
         chosen = [(part, name) for part, name in listed if name in only]
@@ -80,7 +81,9 @@ def main(
             print(f"{part} {name}: {'there' if left >= 2 else 'no time left'}", flush=True)
             continue
         print(f"{part} {name} ...", flush=True)
-        most = left if part == "physics" else min(left, _own_limit(name, sizes, item_limit))
+        most = min(left, _own_limit(name, sizes, item_limit))
+        if part == "physics":  # networks share what is left, and counts of true events come last
+            most = left if name == "true_events" else max(left - 8, 1.0)
         line = {"part": part, "item": name, "command": command}
         line |= _measured(found[part][name], most)
         _append(lines, line)
@@ -102,11 +105,15 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 
 def _items(
-    part: Part, sizes: Sizes, scratch: Path, end: float, workers: int, only: tuple[str, ...]
+    part: Part,
+    sizes: Sizes,
+    out: Path,
+    scratch: Path,
+    end: float,
+    workers: int,
+    only: tuple[str, ...],
 ) -> dict[str, Callable[[], dict[str, Any]]]:
     """Functions that measure, by name, in the order of their importance."""
-    from experiments.benchmarks import accelerator_large as large
-
     if part in ("right", "tests"):
         from experiments.benchmarks import accelerator_right as right
 
@@ -117,6 +124,11 @@ def _items(
         from experiments.benchmarks import accelerator_fast as fast
 
         return fast.items(sizes)
+    if part == "devices":
+        from experiments.benchmarks import accelerator_devices as all_devices
+
+        checks = all_devices.counts_on_devices, all_devices.nulls_on_devices
+        return _named(sizes, *checks, all_devices.members)
     if part == "torch":
         from experiments.benchmarks import accelerator_torch as in_torch
 
@@ -124,18 +136,23 @@ def _items(
         nets = in_torch.lgatr_torch, in_torch.lloca_torch
         return _named(sizes, *flows, *nets, in_torch.zuko_compiled)
     if part == "memory":
+        from experiments.benchmarks import accelerator_large as large
+
         return _named(sizes, large.small_members, large.heavy_members)
-    small = sizes is SMOKE
+    from experiments.benchmarks import accelerator_top as top
 
-    def network(name: str, following: int) -> dict[str, Any]:
-        left = end - time.monotonic()
-        # a half of the time of a network is for compiling, sampling and measuring
-        return large.physics(scratch, name, 0.5 * left / (1 + following), workers, small)
+    names = tuple(name for name in top.SHARES if not only or name in only)
 
-    names = [name for name in large.PAPER if not only or name in only]
-    return {
-        name: partial(network, name, len(names) - 1 - index) for index, name in enumerate(names)
+    @cache
+    def study() -> top.Study:
+        chosen = top.SMOKE if sizes is SMOKE else top.GPU
+        return top.Study(chosen, names, out, scratch, end, workers)
+
+    of_networks = {
+        name: lambda name=name, k=k: study().network(name, names[k + 1 :])
+        for k, name in enumerate(names)
     }
+    return of_networks | {"true_events": lambda: study().true_events()}
 
 
 def _named(sizes: Sizes, *functions: Callable[[Sizes], Any]) -> dict[str, Callable[[], Any]]:
@@ -206,21 +223,26 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def joined(lines: Path, path: Path) -> Path:
-    """Writes the last line of each item, and the card, date and releases, into `path`.
+    """Writes the last line of each item, with its card and time, into `path`, beside the items
+    that it holds already.
 
     Raises:
         InputError: no line says which card it was.
     """
     from amplify.results.records import write_json
 
-    found: dict[str, dict[str, Any]] = {}
+    kept = json.loads(path.read_text()) if path.exists() else {"parts": {}}
+    found: dict[str, dict[str, Any]] = kept["parts"]
+    card: dict[str, Any] | None = None
     for line in _lines(lines):
+        said = {key: value for key, value in line.items() if key not in ("part", "item")}
+        if (line["part"], line["item"]) == ("right", "device") and "figures" in line:
+            card = said
         items = found.setdefault(line["part"], {})
         if "error" not in line or "figures" not in items.get(line["item"], {}):
-            items[line["item"]] = {k: v for k, v in line.items() if k not in ("part", "item")}
-            items[line["item"]].get("figures", {}).pop("end", None)  # of a log
-    card = found.get("right", {}).get("device", {})
-    if "figures" not in card:
+            said.get("figures", {}).pop("end", None)  # of a log
+            items[line["item"]] = said | {"card": card["figures"]["card"] if card else None}
+    if card is None:
         raise InputError(str(lines), "a line of the part right, device", "none", "run that part")
     write_json(
         path,

@@ -12,14 +12,16 @@ problems, and training sets below 900, served for no choice.
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from experiments import study
+from amplify.sealed import load_arrays
+from experiments import cells, study
 from experiments.calibration_members import Cell, Settings, integrals
 from experiments.calibration_tables import (
     Integrals,
@@ -152,10 +154,9 @@ def main(
     config = PRESETS[preset]
     out = out or Path("amplify-runs") / f"calibration-{preset}"
     study.claim(out, config.settings)
-    for cell in config.cells:
-        problem = _problem(cell.problem, data)
-        if problem is not None and not finished:
-            _stored(config, cell, problem, out)
+    if not finished:
+        known = [cell for cell in config.cells if _problem(cell.problem, data) is not None]
+        _store(config, known, out, data)
     found = summary(config, out, data)
     path = out / "results.json"
     command = f"python -m experiments.calibration --preset {preset}"
@@ -164,14 +165,39 @@ def main(
     return path
 
 
-def _stored(config: Config, cell: Cell, problem: Problem, out: Path) -> dict[str, np.ndarray]:
-    """The arrays of a cell, computed where nobody did yet."""
-    path, pool = out / "parts" / f"{cell.name}.npz", None
-    if not path.exists():
-        print(f"{time.strftime('%H:%M:%S')} {cell.name}", file=sys.stderr, flush=True)
-        if cell.method == "refit":
-            pool = _stored(config, _pool_of(config, cell), problem, out)
-    return study.cached(path, lambda: integrals(config.settings, cell, problem, pool))
+def _store(config: Config, wanted: list[Cell], out: Path, data: Path | None) -> None:
+    """Computes the cells that nobody has computed yet: side by side where an engine has workers,
+    after those that they learn from.
+    """
+    pools = [_pool_of(config, cell) for cell in wanted if cell.method == "refit"]
+    first = [cell for cell in wanted if cell.method != "refit"]
+    for group in (list(dict.fromkeys([*first, *pools])), [c for c in wanted if c not in first]):
+        parts = [_part(config, cell, out, data) for cell in group]
+        for cell, _ in zip(group, cells.cached(parts), strict=True):
+            print(f"{time.strftime('%H:%M:%S')} {cell.name}", file=sys.stderr, flush=True)
+
+
+def _part(
+    config: Config, cell: Cell, out: Path, data: Path | None
+) -> tuple[Path, Callable[[], dict[str, np.ndarray]]]:
+    """Where a cell is stored, and what computes it, in whatever directory."""
+    known = None if data is None else data.absolute()
+    return _path(out, cell), partial(_computed, config, cell, out.absolute(), known)
+
+
+def _path(out: Path, cell: Cell) -> Path:
+    return out / "parts" / f"{cell.name}.npz"
+
+
+def _computed(config: Config, cell: Cell, out: Path, data: Path | None) -> dict[str, np.ndarray]:
+    """The arrays of a cell; of refits where the pool that they learn from is stored."""
+    problem = _problem(cell.problem, data)
+    assert problem is not None
+    pool = None
+    if cell.method == "refit":
+        pool = load_arrays(_path(out, _pool_of(config, cell)))
+        assert pool is not None
+    return integrals(config.settings, cell, problem, pool)
 
 
 def _pool_of(config: Config, refit: Cell) -> Cell:
@@ -221,7 +247,7 @@ def summary(config: Config, out: Path, data: Path | None) -> dict[str, Any]:
         problem = _problem(group.problem, data)
         if problem is None:
             continue
-        methods = _joined(config, of_group, problem, out)
+        methods = _joined(config, of_group, out, data)
         found = _of_group(group, methods, problem)
         for table, more in zip((networks, rows, coverages), found, strict=True):
             table += more
@@ -253,15 +279,15 @@ def _covered(row: dict[str, Any], found: Integrals, problem: Problem, tau: float
 
 
 def _joined(
-    config: Config, cells: list[Cell], problem: Problem, out: Path
+    config: Config, of_group: list[Cell], out: Path, data: Path | None
 ) -> dict[tuple[str, int], Joined]:
     """By method and number of members."""
     methods: dict[tuple[str, int], list[Cell]] = {}
-    for cell in cells:
+    for cell in of_group:
         methods.setdefault((cell.method, cell.members), []).append(cell)
     joined = {}
     for method, of_method in methods.items():
-        arrays = [_stored(config, cell, problem, out) for cell in of_method]
+        arrays = list(cells.cached([_part(config, cell, out, data) for cell in of_method]))
         joined[method] = Joined(
             np.concatenate([a["integral"] for a in arrays]),
             np.concatenate([c.first + np.arange(c.sets) for c in of_method]),

@@ -7,10 +7,7 @@ there is no difference, and the efficiency D_learned / D_inf. Run `python -m exp
 --preset full`.
 """
 
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product
@@ -22,7 +19,6 @@ import numpy as np
 from amplify.estimators import differential as df
 from amplify.estimators.kolmogorov import K1
 from amplify.estimators.learned import cross_fit, learned_amplification
-from amplify.progress import progress_bar
 from amplify.summaries.default import learned_ratio
 from amplify.summaries.least_squares import least_squares_ratio
 from amplify.summaries.mlp import mlp_ratio
@@ -30,7 +26,7 @@ from amplify.summaries.polynomial import polynomials
 from amplify.summaries.trees import boosted_trees
 from amplify.truth import gaussian
 from amplify.types import Events
-from experiments import study, toys
+from experiments import cells, study, toys
 
 LEARNERS = {
     "default": learned_ratio,
@@ -122,11 +118,8 @@ def main(
     study.claim(out, config)
     distances = {name: toy.distance() for name, toy in toys.TOYS.items() if name != "same"}
     truth = {name: {"distance": d, "n_equiv": toys.n_equiv(d)} for name, d in distances.items()}
-    # of the workers: one process per core
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=spawn) as pool:
-        repeat = partial(_repeated, pool, out / "parts")
+    with cells.on_all_cores():
+        repeat = partial(_repeated, out / "parts")
         learned, crossed = _limits_of_toys(config, repeat, truth)
         result = {
             "exact": _intervals(config, repeat),
@@ -144,24 +137,13 @@ def main(
 
 
 def _repeated(
-    pool: ProcessPoolExecutor,
-    parts: Path,
-    name: str,
-    experiment: Callable[[int], Any],
-    repetitions: int,
+    parts: Path, name: str, experiment: Callable[[int], Any], repetitions: int
 ) -> np.ndarray:
-    """Results [repetition, ...] of `experiment(seed)`, from a finished part or computed by all
-    cores.
-    """
+    """Results [repetition, ...] of `experiment(seed)`, from a finished part or computed now."""
+    at_once = max(1, min(25, repetitions // 8))
 
     def compute() -> dict[str, np.ndarray]:
-        rows = []
-        at_once = max(1, min(25, repetitions // 8))
-        with progress_bar(name, total=repetitions) as bar:
-            for row in pool.map(experiment, range(repetitions), chunksize=at_once):
-                rows.append(row)
-                bar.count(len(rows), repetitions)
-        return {"rows": np.asarray(rows)}
+        return {"rows": np.asarray(cells.repetitions(experiment, repetitions, name, at_once))}
 
     return study.cached(parts / f"{name}.npz", compute)["rows"]
 

@@ -13,7 +13,7 @@ with other seeds. Run `python -m experiments.forecast
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ from amplify.progress import progress_bar
 from amplify.training.fit import FitConfig, fit_members
 from amplify.types import Generator
 from experiments import study
+from experiments.cells import cached as all_cached
 from experiments.forecast_baselines import FITS
 from experiments.problems import PROBLEMS, Problem
 
@@ -130,7 +131,9 @@ def main(
     found: dict[str, Any] = {"forecasts": []}
     for name, kind in config.cases:
         problem, n = PROBLEMS[name], dict(config.n_train)[kind]
-        cells = {part: _cell(config, problem, kind, n, part, out) for part in (1, *config.parts)}
+        parts = (1, *config.parts)
+        each = [_cell(config, problem, kind, n, part, out) for part in parts]
+        cells = dict(zip(parts, all_cached(each), strict=True))
         row = {"problem": name, "generator": kind, "n_train": n} | _judged(
             config, problem, n, cells
         )
@@ -161,11 +164,13 @@ def generator_of(kind: str, x: np.ndarray) -> Generator:
 
 def _cell(
     config: Config, problem: Problem, kind: str, n: int, part: int, out: Path
-) -> dict[str, np.ndarray]:
-    """All trainings on subsamples of one size, of all sets."""
-    path = out / "parts" / f"{problem.name}-{kind}-{part}.npz"
+) -> tuple[Path, Callable[[], dict[str, np.ndarray]]]:
+    """All trainings on subsamples of one size, of all sets: where they are stored, and what
+    computes them.
+    """
     train = _fit if kind in FITS else _train
-    return study.cached(path, lambda: train(config, problem, kind, n, part))
+    path = out / "parts" / f"{problem.name}-{kind}-{part}.npz"
+    return path, partial(train, config, problem, kind, n, part)
 
 
 def _fit(config: Config, problem: Problem, kind: str, n: int, part: int) -> dict[str, np.ndarray]:
@@ -378,14 +383,14 @@ def scaling(config: Config, out: Path) -> list[dict[str, Any]]:
     """G of flows of several sizes on the ring against training events, and the sliced Wasserstein
     distance of their events beside it.
     """
+    sizes = [(*size, n) for size in config.scaling_sizes for n in config.scaling_n]
+    parts = []
+    for hidden, bins, n in sizes:
+        compute = partial(_scaled, config, hidden, bins, n)
+        parts.append((out / "parts" / f"scaling-{hidden}-{n}.npz", compute))
     rows = []
-    for hidden, bins in config.scaling_sizes:
-        for n in config.scaling_n:
-            arrays = study.cached(
-                out / "parts" / f"scaling-{hidden}-{n}.npz",
-                lambda hidden=hidden, bins=bins, n=n: _scaled(config, hidden, bins, n),
-            )
-            rows.append({"hidden": hidden, "bins": bins, "n_train": n} | _of_scaling(n, arrays))
+    for (hidden, bins, n), arrays in zip(sizes, all_cached(parts), strict=True):
+        rows.append({"hidden": hidden, "bins": bins, "n_train": n} | _of_scaling(n, arrays))
     return rows
 
 

@@ -12,6 +12,7 @@ full`. Rules and constants of the estimate were chosen with a shifted Gaussian o
 import time
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from amplify.estimators.paired import ranking
 from amplify.estimators.permutations import Null, permute
 from amplify.estimators.statistics import STATISTICS
 from amplify.types import Status
-from experiments import study
+from experiments import cells, study
 from experiments.one_scale_truth import DIRECTIONS, STRENGTHS, deformed, truth_of, weighted
 from experiments.problems import PROBLEMS
 
@@ -132,17 +133,18 @@ def _blocks(
     """Arrays of all repetitions, one(number) each, and seconds of each; computed in blocks."""
     parts = []
     for start in range(0, repetitions, block):
-        stop = min(start + block, repetitions)
-
-        def compute(start: int = start, stop: int = stop) -> dict[str, np.ndarray]:
-            began = time.process_time()
-            rows = [one(number) for number in range(start, stop)]
-            spent = np.array([time.process_time() - began])
-            return {key: np.array([row[key] for row in rows]) for key in rows[0]} | {"s": spent}
-
-        parts.append(study.cached(out / "parts" / f"{name}-{start}.npz", compute))
-    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        compute = partial(_block, one, start, min(start + block, repetitions))
+        parts.append((out / "parts" / f"{name}-{start}.npz", compute))
+    computed = list(cells.cached(parts))
+    joined = {key: np.concatenate([part[key] for part in computed]) for key in computed[0]}
     return joined, float(joined.pop("s").sum() / repetitions)
+
+
+def _block(one: Any, start: int, stop: int) -> dict[str, np.ndarray]:
+    began = time.process_time()
+    rows = [one(number) for number in range(start, stop)]
+    spent = np.array([time.process_time() - began])
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]} | {"s": spent}
 
 
 def _rng(config: Config, number: int, *names: str) -> np.random.Generator:

@@ -5,8 +5,8 @@ served for no choice. Each problem has ten equiprobable bins of one or two obser
 of each, whose true integrals follow from the distribution function of the observable.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from math import lgamma
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -289,17 +289,33 @@ def _correlated() -> Problem:
     return problem_of("correlated5", draw, model.logpdf, observables)
 
 
-PROBLEMS: dict[str, Problem] = {
-    problem.name: problem
-    for problem in (
-        _gaussian(),
-        _ring("ring2", 4.0, 1.0, 2),
-        _ring("ring4", 4.0, 1.0, 4),
-        _ring("shell3", 3.0, 0.5, 3),
-        _mixture(),
-        _banana(),
-        _correlated(),
-        *map(_many_gaussians, (4, 16, 64)),
-    )
+class _Problems(Mapping[str, Problem]):
+    """Each is made when it is asked for: JAX computes then, not before processes have joined."""
+
+    def __getitem__(self, name: str) -> Problem:
+        return _made(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MAKERS)
+
+    def __len__(self) -> int:
+        return len(_MAKERS)
+
+
+@cache
+def _made(name: str) -> Problem:
+    return _MAKERS[name]()
+
+
+_MAKERS: dict[str, Callable[[], Problem]] = {
+    "gaussian": _gaussian,
+    "ring2": partial(_ring, "ring2", 4.0, 1.0, 2),
+    "ring4": partial(_ring, "ring4", 4.0, 1.0, 4),
+    "shell3": partial(_ring, "shell3", 3.0, 0.5, 3),
+    "mixture": _mixture,
+    "banana": _banana,
+    "correlated5": _correlated,
+    **{f"mog{n}": partial(_many_gaussians, n) for n in (4, 16, 64)},
 }
+PROBLEMS = _Problems()
 DEVELOPMENT = ("gaussian", "ring2", "ring4")

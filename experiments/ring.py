@@ -120,10 +120,9 @@ def training_sets(config: Config, dim: int, n_train: int) -> tuple[Array, list[P
 
 def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path) -> dict:
     edges, regions, truth = layout(config, dim)
-    stored = study.cached(
-        out / "parts" / f"d{dim}-n{n_train}.npz",
-        lambda: _train(config, dim, n_train, training, regions),
-    )
+    part = out / "parts" / f"d{dim}-n{n_train}.npz"
+    kept = study.checkpoint_of(part)
+    stored = study.cached(part, lambda: _train(config, dim, n_train, training, regions, kept))
     same, bootstrap = stored["same"], stored["bootstrap"]
     first = config.shells + TAIL_EDGES.index(RADIAL_TAIL)
     shells, tail = slice(0, config.shells), slice(first, first + 1)
@@ -155,9 +154,14 @@ def _case(config: Config, dim: int, n_train: int, training: FitConfig, out: Path
 
 
 def _train(
-    config: Config, dim: int, n_train: int, training: FitConfig, regions: rg.Regions
+    config: Config,
+    dim: int,
+    n_train: int,
+    training: FitConfig,
+    regions: rg.Regions,
+    kept: Path,
 ) -> dict[str, np.ndarray]:
-    """Integrals [set, member, region] of all trained networks."""
+    """Integrals [set, member, region] of all trained networks, with checkpoints of the training."""
     started = time.perf_counter()
     of_sets, (key_rows, key_fit, key_sample) = training_sets(config, dim, n_train)
     x = of_sets.reshape(-1, dim)
@@ -173,7 +177,15 @@ def _train(
     label = f"ring d={dim} n_train={n_train}"
     keys_fit = jax.random.split(key_fit, len(rows))
     with progress_bar(f"{label}: training {len(rows)} networks") as bar:
-        fitted = fit_members(keys_fit, generator, x, rows, config=training, progress=bar.losses)
+        fitted = fit_members(
+            keys_fit,
+            generator,
+            x,
+            rows,
+            config=training,
+            progress=bar.losses,
+            checkpoint=kept,
+        )
     n = config.sobol
     with progress_bar(f"{label}: integrals") as bar:
         integrals = member_integrals(

@@ -9,11 +9,12 @@ is that of `same` against the truth, over sets and members: the network a user w
 import atexit
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
+from amplify.distributed import COORDINATOR, agreed, is_first, joined, leave
+from amplify.engine import using
+from amplify.engine.dask import opened
 from amplify.errors import AmplifyError, InputError
 from amplify.locks import directory_lock
 from amplify.results.records import environment, write_json
@@ -116,16 +120,30 @@ def pooled_amplification(
 
 def cached(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays from `path`, or computed and written there: an interrupted study continues with the
-    part that is missing, or damaged.
+    part that is missing, or damaged. Several processes compute it together, and the first one
+    writes.
+
+    Raises:
+        InputError: a process does not see the files of the first one.
     """
     stored = load_arrays(path)
-    if stored is not None:
+    if agreed(stored is not None):
+        if stored is None:
+            fix = "choose an --out on a file system that all hosts have"
+            raise InputError(str(path), "the file of the first process", "none", fix)
         return stored
-    if path.exists():
+    if path.exists() and is_first():
         print(f"{path} is damaged, or of an older version: computed again", file=sys.stderr)
     arrays = compute()
-    save_arrays(path, arrays)
+    if is_first():
+        save_arrays(path, arrays)
+        shutil.rmtree(checkpoint_of(path), ignore_errors=True)
     return arrays
+
+
+def checkpoint_of(path: Path) -> Path:
+    """A folder for checkpoints of what is trained for a part; it goes when the part is there."""
+    return path.with_name(f"{path.stem}.training")
 
 
 def rows(
@@ -145,10 +163,20 @@ def rows(
 
 
 def run(main: Callable[..., Any]) -> None:
-    """The command line of a study; errors are one line and exit code 2, interruptions one line."""
+    """The command line of a study; errors are one line and exit code 2, interruptions one line.
+
+    Every study takes `--dask`, as commands do: its cells and repetitions are tasks then. Where the
+    environment says AMPLIFY_COORDINATOR (`amplify.distributed`), this is one of several processes
+    that compute the study together: `AMPLIFY_COORDINATOR=auto srun python -m experiments.ring`.
+    """
+    words, where = _without_dask(sys.argv[1:])
     try:
-        with stoppable():
-            tyro.cli(main)
+        say = partial(print, file=sys.stderr)
+        if where is not None and COORDINATOR in os.environ:
+            got, fix = f"{COORDINATOR} in the environment", "leave one of them out"
+            raise InputError("--dask", "a study of one process", got, fix)
+        with stoppable(), joined(), opened(where, say=say) as engine, using(engine):
+            tyro.cli(main, args=words)
     except AmplifyError as error:
         _fail(str(error), 2)
     except BrokenPipeError:  # whoever reads has enough, as head does
@@ -160,18 +188,37 @@ def run(main: Callable[..., Any]) -> None:
         _fail(*interrupted(error))
 
 
+def _without_dask(words: list[str]) -> tuple[list[str], str | None]:
+    """The arguments of the study itself, and what follows `--dask`."""
+    if "--dask" not in words:
+        return words, None
+    place = words.index("--dask")
+    where = words[place + 1 : place + 2]
+    if not where:
+        _fail("--dask: expected local, an address or a YAML file, got nothing; name one", 2)
+    return words[:place] + words[place + 2 :], where[0]
+
+
 def _fail(line: str, code: int) -> None:
     print(f"error: {line}", file=sys.stderr)
+    leave(line, code)
     sys.exit(code)
 
 
 def claim(out: Path, config: Any, inputs: dict[str, Any] | None = None) -> None:
     """Holds the directory for this process, and writes the resolved config, and what else decides
-    the results, into it. Parts of a config that is damaged are put aside.
+    the results, into it. Parts of a config that is damaged are put aside. Of several processes the
+    first one does so, and the others wait.
 
     Raises:
         InputError: the directory holds another config, or another study writes there.
     """
+    if is_first():
+        _claim(out, config, inputs)
+    agreed(True)
+
+
+def _claim(out: Path, config: Any, inputs: dict[str, Any] | None) -> None:
     path = out / "config.json"
     mine = json.loads(json.dumps(asdict(config) | (inputs or {})))
     try:
@@ -221,6 +268,10 @@ def record(
     estimates: list[dict[str, Any]],
     inputs: list[dict[str, Any]] | None = None,
 ) -> None:
-    """results.json of a study, with the command that makes it again and the files it read."""
+    """results.json of a study, with the command that makes it again and the files it read; by the
+    first of several processes.
+    """
+    if not is_first():
+        return
     results = environment(command, getattr(config, "seed", 0), asdict(config), inputs or [])
     write_json(path, results | {"estimates": estimates, "study": study})

@@ -27,7 +27,7 @@ from amplify.estimators.statistics.lines import AlongLines, ks_along, wasserstei
 from amplify.estimators.statistics.moments import frechet, frechet_statistic
 from amplify.estimators.statistics.protocol import Distances, Pooled
 from amplify.estimators.statistics.quartic import quartic_mmd, quartic_statistic
-from experiments import study
+from experiments import cells, study
 from experiments.gaussian_mixtures import Deformation, deformations, mixture
 from experiments.published_thresholds import SIZES, THRESHOLDS
 
@@ -83,19 +83,22 @@ def main(preset: Literal["smoke", "quick", "full"] = "quick", out: Path | None =
     found: dict[str, list[dict[str, Any]]] = {"thresholds": [], "deformations": []}
     sizes = zip(config.dims, config.pools, config.relabellings, config.repetitions, strict=True)
     for dim, pools, relabellings, repetitions in sizes:
-        for name in THRESHOLDS:
-            null = study.cached(
+        parts = [
+            (
                 out / "parts" / f"null-{dim}-{name}.npz",
                 partial(_null, config, dim, name, pools, relabellings),
             )
+            for name in THRESHOLDS
+        ]
+        for name, null in zip(THRESHOLDS, cells.cached(parts), strict=True):
             row = _threshold(dim, name, null)
             found["thresholds"].append(row)
             print({key: row[key] for key in ("dim", "statistic", "ratio", "seconds")}, flush=True)
-            cells = study.cached(
+            powers = study.cached(
                 out / "parts" / f"deformed-{dim}-{name}.npz",
                 partial(_deformed, config, row, repetitions),
             )
-            found["deformations"] += list(_rows(dim, name, cells))
+            found["deformations"] += list(_rows(dim, name, powers))
     path = out / "results.json"
     command = f"python -m experiments.thresholds --preset {preset}"
     study.record(path, command, config, found, [])
@@ -271,8 +274,8 @@ def _once(each: Measured, generated: np.ndarray, holdout: np.ndarray) -> float:
     return each.statistic.quoted(float(distance), pool)
 
 
-def _rows(dim: int, name: str, cells: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    lists = {key: values.tolist() for key, values in cells.items()}
+def _rows(dim: int, name: str, powers: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    lists = {key: values.tolist() for key, values in powers.items()}
     for kind, row in zip(deformations(dim), zip(*lists.values(), strict=True), strict=True):
         known = {
             key: None if np.isnan(value) else value for key, value in zip(lists, row, strict=True)

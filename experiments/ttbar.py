@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from amplify.devices import use_all_cores
+from amplify.distributed import agreed, is_first
 from amplify.errors import InputError
 from amplify.generators.charts import Chart, helicity_chart, jet_chart
 from amplify.generators.coordinates import coordinates
@@ -260,7 +261,7 @@ def read_events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarra
     """Momenta [event, 6, 4] in GeV, float32, and what the file says of itself."""
     n_events = config.n_truth + config.reserved + config.n_holdout
     path = data or out / "events.h5"
-    if not path.exists() and data is None:
+    if not path.exists() and data is None and is_first():
         print(f"simulating {n_events} events into {path}")
         with progress_bar("simulating", total=n_events) as bar:
             simulate(
@@ -269,6 +270,7 @@ def read_events(config: Config, out: Path, data: Path | None) -> tuple[np.ndarra
                 TtbarSettings(seed=config.seed),
                 progress=lambda done: bar.count(done, n_events),
             )
+    agreed(True)  # several processes wait for the file
     cuts = Cuts()._asdict()
     opened = open_events(path, stop=n_events, particles=6, **cuts)
     momenta = opened.momenta
@@ -314,9 +316,9 @@ def _generated(
     for first in range(0, len(rows), config.group):
         group = slice(first, min(first + config.group, len(rows)))
         key = jax.random.fold_in(key_sample, first)
-        train_these = partial(train, rows[group], keys[group], key)
-        label = f"{name}, networks {group.start + 1} to {group.stop}"
         path = parts / f"{name}-{first:02d}.npz"
+        train_these = partial(train, rows[group], keys[group], key, study.checkpoint_of(path))
+        label = f"{name}, networks {group.start + 1} to {group.stop}"
         groups.append(study.cached(path, partial(_announced, label, train_these)))
     costs = ("train_seconds", "sample_seconds", "parameters", "loss")
     means = {cost: np.mean([group[cost] for group in groups]) for cost in costs}
@@ -340,14 +342,16 @@ def _train_group(
     rows: Any,
     keys: Any,
     key: Any,
+    kept: Path,
     label: str,
 ) -> dict[str, np.ndarray]:
-    """Trains networks side by side, one on each device, and generates with them; CPU seconds per
-    network include compiling.
+    """Trains networks side by side, one on each device, with checkpoints, and generates with them;
+    CPU seconds per network include compiling.
     """
     started = time.process_time()
     with progress_bar(f"{label}: training") as bar:
-        ensemble = fit_members(keys, generator, x, rows, config=model.training, progress=bar.losses)
+        settings: dict[str, Any] = {"config": model.training, "checkpoint": kept}
+        ensemble = fit_members(keys, generator, x, rows, progress=bar.losses, **settings)
     trained = time.process_time()
     samples = sample_members(key, generator, ensemble.params, model.n_gen or config.n_gen)
     done = time.process_time()

@@ -61,7 +61,7 @@ def measure(
     values = {"truth": table(truth), "holdout": table(holdout)}
     regions = study_regions(values["truth"])
     integral_true = rg.fractions(rg.count(regions, values["truth"])).integral
-    histograms = {name: _edges(values["truth"][:, COLUMN[name]]) for name in SHOWN}
+    histograms = {name: histogram_edges(values["truth"][:, COLUMN[name]]) for name in SHOWN}
     result: dict[str, Any] = {
         "n_train": config.n_train,
         "n_truth": config.n_truth,
@@ -82,7 +82,7 @@ def measure(
     with progress_bar("measuring", total=len(generated)) as bar:
         for k, (name, events) in enumerate(generated.items()):
             model, n_gen = config.models[name], events["x"].shape[1]
-            momenta = [_momenta(model, x) for x in events["x"]]
+            momenta = [momenta_of(model, x) for x in events["x"]]
             observed = [table(p) for p in momenta]
             passing = [kinematics.passes(p, **Cuts()._asdict()) for p in momenta]
             measured: dict[str, Any] = {
@@ -99,7 +99,7 @@ def measure(
                 measured[cut] = {
                     "ks": ks_table(kept[0], values["truth"]),
                     "histograms": {
-                        column: _band(_shares(kept, column, edges), config.sets)
+                        column: band(_shares(kept, column, edges), config.sets)
                         for column, edges in histograms.items()
                     },
                 }
@@ -208,14 +208,29 @@ def averaging(
     """
     integral = np.stack([rg.fractions(rg.count(regions, o)).integral for o in observed])
     n_gen = np.array([len(o) for o in observed], float)
+    held = rg.fractions(rg.count(regions, holdout)).integral
+    return averaging_of_integrals(config, integral, n_gen, regions.labels, truth, held)
+
+
+def averaging_of_integrals(
+    config: Any,
+    integral: np.ndarray,
+    n_gen: np.ndarray,
+    labels: tuple[str, ...],
+    truth: np.ndarray,
+    held: np.ndarray,
+    n_truth: int | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The same from the integrals of each network [network, region] of n_gen events [network], of
+    the truth [region], of n_truth events if not as the config says, and of the holdout [region].
+    """
     sets, members = integral[: config.sets], integral[config.sets :]
     unit = truth * (1 - truth) / config.n_train
     noise = integral * (1 - integral) / n_gen[:, None]
-    noise_of_truth = truth * (1 - truth) / config.n_truth
+    noise_of_truth = truth * (1 - truth) / (n_truth or config.n_truth)
     squares = ((sets - truth) ** 2 - noise[: config.sets] - noise_of_truth) / unit  # [set, region]
     spread = (members.var(axis=0, ddof=1) - noise[config.sets :].mean(axis=0)) / unit
     mean = sets.mean(axis=0)
-    held = rg.fractions(rg.count(regions, holdout)).integral
     sizes = {"n_train": config.n_train, "n_gen": int(n_gen[config.sets :].mean())}
     with jax.enable_x64(True):
         estimate = averaging_amplification(
@@ -251,7 +266,7 @@ def averaging(
     }
     records = averaging_records(
         estimate,
-        regions.labels,
+        labels,
         members=config.bootstrap_members,
         n_holdout=config.n_holdout,
         level=0.68,
@@ -472,7 +487,7 @@ def _approach(t_gen: np.ndarray, t_true: np.ndarray, most: int = 20) -> dict[str
     return curves
 
 
-def _momenta(model: Any, x: np.ndarray) -> np.ndarray:
+def momenta_of(model: Any, x: np.ndarray) -> np.ndarray:
     """Generated momenta [event, 6, 4] in GeV, float64."""
     x = x.astype(np.float64)
     if model.network == "spline":
@@ -488,7 +503,7 @@ def _shares(samples: list[np.ndarray], name: str, edges: np.ndarray) -> list[np.
     return [np.histogram(o[:, COLUMN[name]], edges)[0] / len(o) for o in samples]
 
 
-def _band(shares: list[np.ndarray], sets: int) -> dict[str, np.ndarray]:
+def band(shares: list[np.ndarray], sets: int) -> dict[str, np.ndarray]:
     """Share of events in bins [bin]: mean and standard deviation of the bootstrap members, noise of
     n_gen included; one network where there are none.
     """
@@ -497,6 +512,6 @@ def _band(shares: list[np.ndarray], sets: int) -> dict[str, np.ndarray]:
     return {"mean": members.mean(axis=0).round(6), "spread": spread.round(6)}
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
+def histogram_edges(values: np.ndarray) -> np.ndarray:
     """Thirty bins between the quantiles that leave out a thousandth on either side."""
     return np.linspace(*np.quantile(values, [0.001, 0.999]), 31)

@@ -15,6 +15,7 @@ import tyro
 from amplify.plots.looks import STYLE
 from experiments import study
 from paper_figures.recorded import rerun as run_again
+from paper_figures.top import drawn
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("fig*.py"))
@@ -36,6 +37,7 @@ def main(
     out: Path = HERE / "output",
     rerun: Literal["quick", "full"] | None = None,
     data: Path | None = None,
+    top_pairs: Literal["ttbar", "ttbar_gpu"] = "ttbar",
 ) -> None:
     """Draws figures from recorded results, or from results that are made again.
 
@@ -46,6 +48,8 @@ def main(
             amplify-runs/<study>-<preset>/, and draw from those; what is recorded stays as it is,
             and finished parts of an earlier run are used again.
         data: with --rerun, events of top pairs from `amplify ttbar`; simulated if missing.
+        top_pairs: which recorded study figures 11 to 15 show: ttbar_gpu is that of larger networks
+            and ten times the events, trained on a graphics card.
     """
     unknown = [name for name in figures if name not in (*NAMES, "all")]
     if unknown or not figures:
@@ -53,7 +57,7 @@ def main(
         line = f"error: figure: expected {expected}; got {got}; choose from the list"
         print(line, file=sys.stderr)
         sys.exit(2)
-    with nullcontext() if rerun is None else run_again(rerun, data):
+    with drawn(top_pairs), nullcontext() if rerun is None else run_again(rerun, data):
         for name in NAMES if "all" in figures else figures:
             started = time.perf_counter()
             print(*draw(name, out), sep="\n")

@@ -43,6 +43,7 @@ COMMANDS = {
     "layouts": "python -m experiments.layouts --preset full",
     "ring_pools": "python -m experiments.ring_pools --preset full",
     "ttbar": "python -m experiments.ttbar --preset full",
+    "ttbar_gpu": "python -m experiments.ttbar_gpu --counts OUT --data events.h5",
     "ttbar_bayesian": "python -m experiments.ttbar_bayesian --preset full",
     "ttbar_truncated": "python -m experiments.ttbar_truncated --preset full",
     "ttbar_jets": "amplify ttbar --level jet --events 100000 --seed 1 --out jets.h5 "

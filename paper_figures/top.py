@@ -2,6 +2,9 @@
 bins and regions, values of G and limits on it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +26,20 @@ BAYESIAN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# which study of top pairs is drawn: that of a CPU, or "ttbar_gpu"
+_drawn: ContextVar[str] = ContextVar("drawn", default="ttbar")
+
+
+@contextmanager
+def drawn(name: str) -> Iterator[None]:
+    """Inside, figures 11 to 15 show this study."""
+    token = _drawn.set(name)
+    try:
+        yield
+    finally:
+        _drawn.reset(token)
+
+
 class Look(NamedTuple):
     """A generator in words, line and marker."""
 
@@ -42,14 +59,16 @@ LOOKS = {
 
 def generators() -> tuple[dict[str, Any], list[tuple[dict[str, Any], Look]]]:
     """The recorded study, and its generators with several networks, in the order of LOOKS."""
-    data = study("ttbar")
+    data = study(_drawn.get())
     models = data["models"]
     return data, [(models[name], look) for name, look in LOOKS.items() if name in models]
 
 
 def bayesian() -> dict[str, dict[str, Any]]:
-    """Claims of the Bayesian spline flows, by method; none where they were not recorded."""
-    if not is_recorded("ttbar_bayesian"):
+    """Claims of the Bayesian spline flows, by method; none where they were not recorded, nor beside
+    another study than the one whose events they were trained on.
+    """
+    if _drawn.get() != "ttbar" or not is_recorded("ttbar_bayesian"):
         return {}
     found = study("ttbar_bayesian")
     return {name: found[name] for name in BAYESIAN}

@@ -44,7 +44,7 @@ class Sizes:
     chunk: int = 1 << 24
     grid: int = 100_000
     repeats: int = 5
-    tests: float = 65.0
+    tests: float = 170.0
     heavy_members: int = 512
     heavy_batch: int = 2048
 

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -95,10 +96,10 @@ def main(
     directory.mkdir(parents=True, exist_ok=True)
     found = []
     for case in cases:
-        paths = _written(directory, case, scale)
+        paths = written(directory, case, scale)
         size = sum(path.stat().st_size for path in paths)
-        loop = _timed(case, [sys.executable, "-c", _LOOP, case, *map(str, paths)])
-        ours = _timed(case, _averaging(directory, case, paths))
+        loop = timed([sys.executable, "-c", _LOOP, case, *map(str, paths)], case)
+        ours = timed(_averaging(directory, case, paths), case)
         for what, used in (("numpy loop", loop), ("averaging", ours)):
             row = {"case": case, "what": what, "files": len(paths), "gb": size / 1e9}
             found.append(row | used._asdict())
@@ -114,7 +115,7 @@ def main(
         write_json(out, {**record, "estimates": [], "study": found})
 
 
-def _written(directory: Path, case: Case, scale: float) -> list[Path]:
+def written(directory: Path, case: Case, scale: float) -> list[Path]:
     """The files of two members, half of them each."""
     rows, width, files = {
         "wide": (10_000_000, 40, 2),
@@ -202,27 +203,38 @@ def _averaging(directory: Path, case: Case, paths: list[Path]) -> list[str]:
     return [*command, *fixed, *columns]
 
 
-def _timed(case: Case, command: list[str]) -> Used:
+def timed(command: list[str], case: Case | None = None) -> Used:
     """What a process takes; of `many`, where it may have 256 open files."""
+    return measured(command, case)[0]
+
+
+def measured(command: list[str], case: Case | None = None) -> tuple[Used, str]:
+    """The same, and what the process prints."""
 
     def few_open_files() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
     begin = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=few_open_files if case == "many" else None,
-    )
-    assert process.stderr is not None
-    words = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command[:6])[:300]} failed: {words[-500:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Used(time.perf_counter() - begin, cpu, usage.ru_maxrss / 1e3)
+    with TemporaryFile("w+") as printed:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=few_open_files if case == "many" else None,
+        )
+        assert process.stderr is not None
+        with process.stderr:
+            words = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - begin
+        if status:
+            raise SystemExit(f"{' '.join(command[:6])[:300]} failed: {words[-500:]}")
+        printed.seek(0)
+        cpu = usage.ru_utime + usage.ru_stime
+        return Used(seconds, cpu, usage.ru_maxrss / 1e3), printed.read()
 
 
 if __name__ == "__main__":

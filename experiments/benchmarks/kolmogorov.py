@@ -24,8 +24,8 @@ from amplify.estimators.kolmogorov import (
     count_between,
     distance_between,
     ks_distance,
-    null_distances,
 )
+from amplify.estimators.pseudo_experiments import null_distances
 from experiments import study
 
 

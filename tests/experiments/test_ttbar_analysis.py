@@ -94,7 +94,7 @@ def test_distributions_by_place():
     column = ta.COLUMN["m_tt_gev"]
     expected = ks_2samp(shifted[:, column], true[:, column]).statistic
     assert ta.ks_table(shifted, true)["m_tt_gev"] == pytest.approx(expected, abs=1e-3)
-    band = ta._band([np.array([9.0]), np.array([1.0]), np.array([3.0])], sets=1)
+    band = ta.band([np.array([9.0]), np.array([1.0]), np.array([3.0])], sets=1)
     assert band["mean"] == [2.0] and band["spread"] == pytest.approx([np.sqrt(2)])
     labels = ta.study_regions(true).labels
     assert labels[ta.where(1)["tail"]] == ("pT_t [GeV] >= 400",)
