@@ -17,7 +17,7 @@ NOTEBOOKS = REPOSITORY / "experiments" / "notebooks"
 COPIES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 ROOMS = ["truth", "ttbar", "tables", "nets", "generators", "latents", "sampling", "training"]
 ROOMS += ["external", "regions", "integrals", "summaries", "estimators", "results", "analysis"]
-ROOMS += ["plots", "report", "types", "errors"]
+ROOMS += ["plots", "report", "engine", "devices", "distributed", "types", "errors"]
 
 _HEAD = "# {title}\n\n```{{eval-rst}}\n"
 _MODULE = ".. automodule:: amplify.{module}\n   :members:\n"
