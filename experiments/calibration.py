@@ -354,4 +354,4 @@ def _problem(name: str, data: Path | None) -> Problem | None:
 
 
 if __name__ == "__main__":
-    study.run(main)
+    study.run(main, has_tasks=True)

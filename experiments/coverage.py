@@ -424,4 +424,4 @@ def _shift_n_equiv() -> float:
 
 
 if __name__ == "__main__":
-    study.run(main)
+    study.run(main, has_tasks=True)

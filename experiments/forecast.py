@@ -461,4 +461,4 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = 64) -> fl
 
 
 if __name__ == "__main__":
-    study.run(main)
+    study.run(main, has_tasks=True)

@@ -304,4 +304,4 @@ def _covered(drawn: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> dict[
 
 
 if __name__ == "__main__":
-    study.run(main)
+    study.run(main, has_tasks=True)

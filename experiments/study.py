@@ -162,16 +162,19 @@ def rows(
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def run(main: Callable[..., Any]) -> None:
+def run(main: Callable[..., Any], *, has_tasks: bool = False) -> None:
     """The command line of a study; errors are one line and exit code 2, interruptions one line.
 
-    Every study takes `--dask`, as commands do: its cells and repetitions are tasks then. Where the
-    environment says AMPLIFY_COORDINATOR (`amplify.distributed`), this is one of several processes
+    A study whose cells or repetitions are tasks (`experiments.cells`) takes `--dask`, as commands
+    do. Where the environment says AMPLIFY_COORDINATOR (`amplify.distributed`), this is one of several processes
     that compute the study together: `AMPLIFY_COORDINATOR=auto srun python -m experiments.ring`.
     """
     words, where = _without_dask(sys.argv[1:])
     try:
         say = partial(print, file=sys.stderr)
+        if where is not None and not has_tasks:
+            got, fix = "one that computes in one place", "leave it out"
+            raise InputError("--dask", "a study that has tasks for workers", got, fix)
         if where is not None and COORDINATOR in os.environ:
             got, fix = f"{COORDINATOR} in the environment", "leave one of them out"
             raise InputError("--dask", "a study of one process", got, fix)

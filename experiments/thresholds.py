@@ -284,4 +284,4 @@ def _rows(dim: int, name: str, powers: dict[str, np.ndarray]) -> Iterator[dict[s
 
 
 if __name__ == "__main__":
-    study.run(main)
+    study.run(main, has_tasks=True)

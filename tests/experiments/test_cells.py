@@ -77,13 +77,20 @@ def test_a_study_says_what_dask_is_missing(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: --dask: expected")
 
 
-def test_a_study_is_shared_out_in_one_way(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("has_tasks", "coordinator", "words"),
+    [(True, "auto", "leave one of them out"), (False, None, "a study that has tasks")],
+)
+def test_dask_is_refused_where_it_would_do_nothing(
+    monkeypatch, capsys, has_tasks, coordinator, words
+):
     monkeypatch.setattr(sys, "argv", ["study", "--dask", "local:1"])
-    monkeypatch.setenv("AMPLIFY_COORDINATOR", "auto")
+    if coordinator:
+        monkeypatch.setenv("AMPLIFY_COORDINATOR", coordinator)
     with pytest.raises(SystemExit) as stop:
-        study.run(lambda: None)
+        study.run(lambda: None, has_tasks=has_tasks)
     assert stop.value.code == 2
-    assert "leave one of them out" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_a_process_that_is_killed_is_one_line():
