@@ -166,8 +166,9 @@ def run(main: Callable[..., Any], *, has_tasks: bool = False) -> None:
     """The command line of a study; errors are one line and exit code 2, interruptions one line.
 
     A study whose cells or repetitions are tasks (`experiments.cells`) takes `--dask`, as commands
-    do. Where the environment says AMPLIFY_COORDINATOR (`amplify.distributed`), this is one of several processes
-    that compute the study together: `AMPLIFY_COORDINATOR=auto srun python -m experiments.ring`.
+    do. Where the environment says AMPLIFY_COORDINATOR (`amplify.distributed`), this is one of
+    several processes that compute the study together:
+    `AMPLIFY_COORDINATOR=auto srun python -m experiments.ring`.
     """
     words, where = _without_dask(sys.argv[1:])
     try:
