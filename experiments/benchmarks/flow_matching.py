@@ -11,7 +11,6 @@ trained.
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
 from experiments import study
+from experiments.benchmarks.clock import wall_seconds
 
 BATCH, N_TRAIN, WIDTHS, FREQUENCIES, RADIUS = 1000, 10_000, (32, 32, 32), 3, 4.0
 LOADER = "data loader as published, steps/s"
@@ -93,8 +93,8 @@ def main(
     torch_net = peers.published(bayesiamplify) if bayesiamplify else peers.same_network(WIDTHS)
     in_memory = peers.in_memory(torch_net, x, BATCH, RADIUS, min(steps, 300))
     rates: dict[str, Callable[[], float]] = {
-        "amplify training, member-steps/s": lambda: members * steps / _seconds(train),
-        "PyTorch in memory, one thread, steps/s": lambda: min(steps, 300) / _seconds(in_memory),
+        "amplify training, member-steps/s": lambda: members * steps / wall_seconds(train),
+        "PyTorch in memory, one thread, steps/s": lambda: min(steps, 300) / wall_seconds(in_memory),
     }
     latent = np.random.default_rng(1).uniform(1e-6, 1 - 1e-6, (sampled, 2)).astype(np.float32)
     alike = jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], cores, axis=0), params)
@@ -119,7 +119,7 @@ def main(
             result[name] = max(result.get(name, 0.0), run())
         for name, sampler in {"amplify": sample, **samplers}.items():
             key = f"sampling, {name}, events/s"
-            result[key] = max(result.get(key, 0.0), sampled / _seconds(sampler))
+            result[key] = max(result.get(key, 0.0), sampled / wall_seconds(sampler))
     result |= _ratios(result, cores, list(samplers))
     for name, value in result.items():
         print(f"{name:70s} {value:12.5g}" if isinstance(value, float) else f"{name}: {value}")
@@ -193,12 +193,6 @@ def _ratios(result: dict[str, Any], cores: int, solvers: list[str]) -> dict[str,
     for name in solvers:
         ratios[f"ratio of sampling to {name}"] = rate / result[f"sampling, {name}, events/s"]
     return ratios
-
-
-def _seconds(run: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ measured beside it. CPU time of one core, so that other work on the machine dist
 import itertools
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from amplify.nets.frames import lab_references
 from amplify.nets.lloca import LLoCa, LLoCaConfig
 from amplify.truth import ring
 from experiments import study
+from experiments.benchmarks.clock import cpu_seconds
 
 WIDTHS, TIMES = (32, 32, 32), 17  # of flow matching: its network, features of time
 FLOW = FlowConfig()
@@ -64,9 +64,9 @@ def main(repetitions: int = 5, events: int = 1 << 14, out: Path | None = None) -
         item.run()  # compiles
     for _ in range(repetitions):
         for name, (run, count) in ceilings.items():
-            best[name] = min(best.get(name, np.inf), _cpu_seconds(run) / count)
+            best[name] = min(best.get(name, np.inf), cpu_seconds(run) / count)
         for name, item in items.items():
-            best[name] = min(best.get(name, np.inf), _cpu_seconds(item.run) / item.count)
+            best[name] = min(best.get(name, np.inf), cpu_seconds(item.run) / item.count)
     rates = {
         "copy, GB/s": 2e-9 / best["copy"],
         "product, GFLOP/s": 1e-9 / best["product"],
@@ -239,12 +239,6 @@ def _network(name: str, net: Any, params: Any, inputs: Any, micro: int) -> dict[
 def _products(sizes: tuple[int, ...]) -> int:
     """FLOP of the products of a perceptron for one event."""
     return 2 * sum(a * b for a, b in itertools.pairwise(sizes))
-
-
-def _cpu_seconds(run: Callable[[], Any]) -> float:
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Measure on an idle machine: timings of two programs that run together mean nothi
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from amplify.training.ensemble import ensemble_rows
 from amplify.training.fit import FitConfig, fit_members
 from amplify.truth import ring
 from experiments import study
+from experiments.benchmarks.clock import wall_seconds
 
 BATCH, N_TRAIN = 256, 10_000
 
@@ -99,9 +99,9 @@ def _amplify(
 
     integrals()
     return {
-        "amplify training, member-steps/s": lambda: members * steps / _seconds(train),
-        "amplify sampling, events/s": lambda: per_member * members / _seconds(samples),
-        "amplify integrals, events/s": lambda: per_member * members / _seconds(integrals),
+        "amplify training, member-steps/s": lambda: members * steps / wall_seconds(train),
+        "amplify sampling, events/s": lambda: per_member * members / wall_seconds(samples),
+        "amplify integrals, events/s": lambda: per_member * members / wall_seconds(integrals),
     }
 
 
@@ -137,9 +137,9 @@ def _zuko(x: np.ndarray, steps: int, sampled: int) -> dict[str, Callable[[], flo
 
     train(1)
     return {
-        "zuko training, one thread, steps/s": lambda: steps / _seconds(lambda: train(1)),
-        "zuko training, all threads, steps/s": lambda: steps / _seconds(lambda: train(cores)),
-        "zuko sampling, events/s": lambda: sampled / _seconds(sample),
+        "zuko training, one thread, steps/s": lambda: steps / wall_seconds(lambda: train(1)),
+        "zuko training, all threads, steps/s": lambda: steps / wall_seconds(lambda: train(cores)),
+        "zuko sampling, events/s": lambda: sampled / wall_seconds(sample),
     }
 
 
@@ -169,15 +169,9 @@ def _splines() -> dict[str, float]:
         lambda raw, x: distrax.RationalQuadraticSpline(raw.T, -5.0, 5.0).forward_and_log_det(x)
     )
     return {
-        "spline against distrax": min(_seconds(theirs) for _ in range(3))
-        / min(_seconds(ours) for _ in range(3))
+        "spline against distrax": min(wall_seconds(theirs) for _ in range(3))
+        / min(wall_seconds(ours) for _ in range(3))
     }
-
-
-def _seconds(run: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

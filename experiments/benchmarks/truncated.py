@@ -6,7 +6,6 @@ that take turns; the first call of each, with compiling, is told apart.
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from amplify.sampling import sample_members
 from amplify.training.fit import FitConfig, fit
 from amplify.truth import ring
 from experiments import study
+from experiments.benchmarks.clock import cpu_seconds
 
 
 def main(
@@ -52,11 +52,11 @@ def main(
     def train(name: str) -> Any:
         return jax.block_until_ready(fit(jax.random.key(1), generators[name], x, config=config))
 
-    first = {name: _cpu_seconds(lambda name=name: train(name)) for name in generators}
+    first = {name: cpu_seconds(lambda name=name: train(name)) for name in generators}
     seconds: dict[str, list[float]] = {name: [] for name in generators}
     for _ in range(repetitions):
         for name in generators:
-            seconds[name].append(_cpu_seconds(lambda name=name: train(name)))
+            seconds[name].append(cpu_seconds(lambda name=name: train(name)))
     trained = {name: float(np.median(values)) for name, values in seconds.items()}
     result: dict[str, Any] = {
         "training_cpu_seconds": trained,
@@ -90,12 +90,6 @@ def _sampling(fitted: Any, n_gen: int, repetitions: int) -> dict[str, Any]:
         "efficiency": efficiency,
         "devices": devices,
     }
-
-
-def _cpu_seconds(work: Callable[[], Any]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
 
 
 if __name__ == "__main__":

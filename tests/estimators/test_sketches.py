@@ -2,8 +2,6 @@
 the weights and the chunks; and added up as tasks would.
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -125,13 +123,9 @@ def test_an_error_that_is_none_is_refused(error):
 
 def test_beside_the_sketch_of_another_package():
     """As close to exact sorting as KLL sketches, which are random, with as many values."""
-    if importlib.util.find_spec("datasketches") is None:
-        pytest.skip("needs datasketches")
-    from datasketches import kll_floats_sketch
-
+    other = pytest.importorskip("datasketches").kll_floats_sketch(200)
     t = np.random.default_rng(5).normal(size=N).astype(np.float32)
     piece = _sketch(t, None, 0.01).finished()
-    other = kll_floats_sketch(200)
     other.update(t)
     grid = np.quantile(t, np.linspace(0.01, 0.99, 99)).astype(np.float32)
     exact = ks.count_between(grid, t).up_to / N
