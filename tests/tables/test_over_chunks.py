@@ -3,6 +3,7 @@
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,24 @@ def test_work_that_nobody_waits_for_stops():
     assert next(given) == 0
     given.close()
     assert halt.is_set()
+
+
+def test_an_error_ends_what_other_threads_are_reading(sample, monkeypatch):
+    monkeypatch.setattr(reading, "usable_cores", lambda: 2)
+    calls, failed = [], threading.Event()
+
+    def fails_first(first, x, weight):
+        calls.append(first)
+        if first == 0:
+            failed.set()
+            raise InputError("a", "b", "c", "d")
+        failed.wait(10)
+        time.sleep(0.05)  # by then whoever asked has heard of it
+        return first
+
+    with pytest.raises(InputError, match="expected b"):
+        list(files.over_chunks(fails_first, sample, SIZE))
+    assert len(calls) <= 3, calls  # of 17: that one, and what was under way
 
 
 def test_runs_begin_where_reading_may_begin():
